@@ -1,0 +1,57 @@
+//! Joint 3: one bound datagram socket.
+//!
+//! A transport may lose, repeat, delay and reorder datagrams; it may not merge, split or alter one. Sending and
+//! receiving take `&self`, so that many sessions send at once. A peer that vanished never makes the socket fail.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+
+/// One or more datagrams of equal size (the last may be shorter) for one peer, back to back in one buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit<'a> {
+    /// Where to.
+    pub to: SocketAddr,
+    /// The bytes of all the datagrams.
+    pub payload: &'a [u8],
+    /// The size of each datagram in bytes; the payload's length when there is only one.
+    pub segment: usize,
+}
+
+/// One received datagram.
+#[derive(Debug)]
+pub struct Datagram {
+    /// The sender's address as the socket saw it. Not authenticated.
+    pub from: SocketAddr,
+    /// The payload, in a buffer of its own that may be opened in place.
+    pub data: BytesMut,
+}
+
+/// A bound datagram socket.
+#[async_trait]
+pub trait Transport: Debug + Send + Sync {
+    /// Sends all datagrams of a transmit. Returning `Ok` promises nothing about arrival; a datagram the system
+    /// refuses for a reason that concerns this peer alone (unreachable, too large) is lost, not an error.
+    ///
+    /// # Errors
+    /// Only when the socket itself can no longer be used.
+    async fn send(&self, transmit: Transmit<'_>) -> io::Result<()>;
+
+    /// Waits for at least one datagram and appends it, and those that came with it, to `batch`.
+    ///
+    /// # Errors
+    /// Only when the socket itself can no longer be used.
+    async fn recv(&self, batch: &mut Vec<Datagram>) -> io::Result<()>;
+
+    /// The most datagrams one [`Transmit`] may hold; at least 1.
+    fn max_segments(&self) -> usize;
+
+    /// The bound address.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}

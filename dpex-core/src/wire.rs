@@ -1,0 +1,3 @@
+//! Bytes to packets and messages and back: total functions without state. Nothing here panics on any input.
+
+pub mod codec;
