@@ -1,3 +1,5 @@
 //! Bytes to packets and messages and back: total functions without state. Nothing here panics on any input.
 
 pub mod codec;
+pub mod handshake;
+pub mod packet;
