@@ -2,4 +2,6 @@
 
 pub mod codec;
 pub mod frame;
+pub mod handshake;
 pub mod message;
+pub mod packet;
