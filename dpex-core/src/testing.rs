@@ -1,1 +1,7 @@
 //! The network in a test tube, and the test doubles of the three joints.
+
+mod counting_suite;
+mod null_suite;
+
+pub use counting_suite::{CountingSuite, Counts};
+pub use null_suite::NullSuite;
