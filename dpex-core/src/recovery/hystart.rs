@@ -1,13 +1,18 @@
 //! HyStart++ (RFC 9406): leaving slow start when the round trip grows, before the queue overflows.
 //!
-//! Sending is paced, so the limit L on the growth of one acknowledgement is not needed (RFC 9406, section 4.3).
+//! Sending is paced, so the limit L on the growth of one acknowledgement is not needed (RFC 9406, section 4.3). Two
+//! departures for the same reason, and because our receiver acknowledges eight times in a round trip and not every
+//! second packet. A paced round trip builds its queue towards its end, so the last three samples are judged and not the
+//! first eight, which would see the queue one doubling too late. And conservative slow start ends as soon as they have
+//! grown by the threshold once more in a later round trip: then it is a queue.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
 const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
 const MIN_RTT_DIVISOR: u32 = 8;
-const N_RTT_SAMPLE: u32 = 8;
+const N_RTT_SAMPLE: usize = 3;
 const CSS_ROUNDS: u64 = 5;
 
 /// How slow start goes on.
@@ -32,9 +37,11 @@ struct Conservative {
 #[derive(Clone, Debug, Default)]
 pub(super) struct HyStart {
     round: u64,
+    /// The least sample of the round trip before, and of this one.
     previous: Option<Duration>,
     current: Option<Duration>,
-    samples: u32,
+    /// The last samples of this round trip, at most [`N_RTT_SAMPLE`].
+    last: VecDeque<Duration>,
     conservative: Option<Conservative>,
 }
 
@@ -44,15 +51,19 @@ impl HyStart {
         if round != self.round {
             self.round = round;
             self.previous = self.current.take();
-            self.samples = 0;
+            self.last.clear();
         }
         if let Some(sample) = sample {
-            self.samples += 1;
             self.current = Some(self.current.map_or(sample, |least| least.min(sample)));
+            self.last.truncate(N_RTT_SAMPLE - 1);
+            self.last.push_front(sample);
         }
-        if let (true, Some(current)) = (self.samples >= N_RTT_SAMPLE, self.current) {
+        if let Some(&current) = self.last.iter().min().filter(|_| self.last.len() == N_RTT_SAMPLE) {
             match (self.conservative, self.previous) {
                 (Some(css), _) if current < css.baseline => self.conservative = None,
+                (Some(css), _) if round > css.since && current >= css.baseline + Self::threshold(css.baseline) => {
+                    return Growth::Over;
+                }
                 (None, Some(previous)) if current >= previous + Self::threshold(previous) => {
                     self.conservative = Some(Conservative { baseline: current, since: round });
                 }
@@ -94,19 +105,29 @@ mod tests {
     }
 
     #[test]
-    fn seven_samples_prove_nothing_and_the_eighth_does() {
+    fn two_samples_prove_nothing_and_the_third_does() {
         let mut hystart = HyStart::default();
         round(&mut hystart, 1, 8, 80 * MS);
-        assert_eq!(round(&mut hystart, 2, 7, 100 * MS), Growth::Full);
+        assert_eq!(round(&mut hystart, 2, 2, 100 * MS), Growth::Full);
         assert_eq!(hystart.on_ack(2, Some(100 * MS)), Growth::Conservative);
     }
 
     #[test]
-    fn the_least_sample_of_a_round_trip_counts() {
+    fn one_short_sample_among_the_last_three_excuses_the_long_ones() {
         let mut hystart = HyStart::default();
         round(&mut hystart, 1, 8, 80 * MS);
-        hystart.on_ack(2, Some(80 * MS));
-        assert_eq!(round(&mut hystart, 2, 20, 200 * MS), Growth::Full);
+        for _ in 0..5 {
+            assert_eq!(round(&mut hystart, 2, 2, 200 * MS), Growth::Full);
+            assert_eq!(hystart.on_ack(2, Some(80 * MS)), Growth::Full);
+        }
+    }
+
+    #[test]
+    fn a_queue_that_builds_towards_the_end_of_a_round_trip_is_seen_in_it() {
+        let mut hystart = HyStart::default();
+        round(&mut hystart, 1, 8, 80 * MS);
+        round(&mut hystart, 2, 8, 80 * MS);
+        assert_eq!(round(&mut hystart, 2, 3, 90 * MS), Growth::Conservative);
     }
 
     #[test]
@@ -126,5 +147,15 @@ mod tests {
             assert_eq!(round(&mut hystart, n, 8, 100 * MS), Growth::Conservative, "round trip {n}");
         }
         assert_eq!(hystart.on_ack(7, None), Growth::Over);
+    }
+
+    #[test]
+    fn a_round_trip_that_grows_once_more_ends_slow_start_and_one_that_stays_does_not() {
+        let mut hystart = HyStart::default();
+        round(&mut hystart, 1, 8, 80 * MS);
+        assert_eq!(round(&mut hystart, 2, 8, 96 * MS), Growth::Conservative);
+        let mut stays = hystart.clone();
+        assert_eq!(round(&mut hystart, 3, 3, 108 * MS), Growth::Over);
+        assert_eq!(round(&mut stays, 3, 3, 107 * MS), Growth::Conservative);
     }
 }

@@ -6,6 +6,7 @@
 
 mod outcome;
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
 mod tests;
 
 use std::collections::VecDeque;
