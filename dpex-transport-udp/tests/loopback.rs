@@ -116,6 +116,7 @@ fn a_destination_of_the_other_family_is_lost_and_the_socket_goes_on() {
 fn a_transmit_beyond_one_call_is_sent_in_several() {
     run(async {
         let (a, b) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+        let segments = a.max_segments();
         let payload: Vec<u8> = (0..=250).cycle().take(300 * 100 + 7).collect();
         a.send(Transmit { to: addr(&b), payload: &payload, segment: 100 }).await.expect("a usable socket");
         let mut batch = Vec::new();
@@ -123,6 +124,7 @@ fn a_transmit_beyond_one_call_is_sent_in_several() {
             b.recv(&mut batch).await.expect("a usable socket");
         }
         assert_eq!(batch.iter().flat_map(|datagram| &datagram.data[..]).copied().collect::<Vec<_>>(), payload);
+        assert_eq!(a.max_segments(), segments, "no call was larger than the system takes");
     });
 }
 
