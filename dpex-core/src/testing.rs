@@ -5,3 +5,7 @@ mod null_suite;
 
 pub use counting_suite::{CountingSuite, Counts};
 pub use null_suite::NullSuite;
+mod mem_transport;
+pub mod transport_cases;
+
+pub use mem_transport::{MemNet, MemTransport};
