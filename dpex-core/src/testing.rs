@@ -9,3 +9,6 @@ mod mem_transport;
 pub mod transport_cases;
 
 pub use mem_transport::{MemNet, MemTransport};
+mod mem_store;
+
+pub use mem_store::{Fault, MemStore, ready, synthetic_bytes};
