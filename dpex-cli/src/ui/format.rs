@@ -1,0 +1,60 @@
+//! Sizes, days and times as people read them.
+
+use dpex_core::types::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A number of bytes in three or four significant characters: `9 B`, `1.4 KB`, `23 MB`. Powers of 1000.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // Tenths of the unit, rounded to nearest, so that no floating point is needed.
+    let mut unit = 0;
+    let mut tenths = (u128::from(bytes) + 50) / 100;
+    while tenths >= 9995 && unit + 1 < UNITS.len() {
+        tenths = (tenths + 500) / 1000;
+        unit += 1;
+    }
+    let name = UNITS[unit];
+    if tenths < 100 { format!("{}.{} {name}", tenths / 10, tenths % 10) } else { format!("{} {name}", (tenths + 5) / 10) }
+}
+
+/// The day, in the time zone of the machine.
+pub(crate) fn day(time: Timestamp) -> String {
+    local(time, "%Y-%m-%d")
+}
+
+fn local(time: Timestamp, pattern: &str) -> String {
+    let Ok(nanos) = i32::try_from(time.nanos()) else { return "?".into() };
+    jiff::Timestamp::new(time.secs(), nanos)
+        .map_or_else(|_| "?".into(), |t| t.to_zoned(TimeZone::system()).strftime(pattern).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_round_and_carry_to_the_next_unit() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 KB"),
+            (1_449, "1.4 KB"),
+            (9_999, "10 KB"),
+            (23_456_789, "23 MB"),
+            (999_499, "999 KB"),
+            (999_500, "1.0 MB"),
+            (u64::MAX, "18 EB"),
+        ] {
+            assert_eq!(size(bytes), shown, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_time_no_calendar_holds_is_shown_as_unknown() {
+        let never = Timestamp::new(i64::MAX, 0).expect("valid");
+        assert_eq!(day(never), "?");
+    }
+}
