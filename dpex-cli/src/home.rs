@@ -1,8 +1,8 @@
 //! The home: where this machine's identities, enrolments and settings live.
 //!
 //! ```text
-//! HOME/server/  dpex.toml  identity.pem  clients/NAME/{client.json, outgoing/}  log/  state/
-//! HOME/client/  dpex.toml  identity.pem  request.json  servers/NAME.json        state/
+//! HOME/server/  dpex.toml  identity.pem  knock.key     clients/NAME/{client.json, outgoing/}  log/  state/
+//! HOME/client/  dpex.toml  identity.pem  request.json  servers/NAME.json                            state/
 //! ```
 //!
 //! Everything secret is a file of mode 0600 in folders of mode 0700; anything looser is refused, never mended
@@ -12,9 +12,9 @@ mod identity;
 mod lock;
 mod modes;
 mod people;
+mod record;
 mod secret_file;
 mod servers;
-mod slug;
 mod stamps;
 
 use std::fmt;
@@ -29,7 +29,7 @@ pub(crate) use lock::Lock;
 pub(crate) use people::{People, Person, Status};
 pub(crate) use secret_file::{create_folder, read as read_secret, write as write_secret};
 pub(crate) use servers::{KnownServer, KnownServers};
-pub(crate) use slug::Slug;
+pub(crate) use stamps::Stamps;
 
 /// Which of the two a part of the home belongs to. One machine can be both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,11 @@ impl Part {
         self.dir.join("request.json")
     }
 
+    /// A server's secret that all its clients share, the first gate's.
+    pub(crate) fn knock_file(&self) -> PathBuf {
+        self.dir.join("knock.key")
+    }
+
     /// Has `init` been run to its end? The identity is the last thing it writes.
     pub(crate) fn is_made(&self) -> bool {
         self.identity_file().exists()
@@ -170,6 +175,12 @@ impl Part {
     /// The servers this client knows.
     pub(crate) fn servers(&self) -> KnownServers {
         KnownServers::new(self.dir.join("servers"))
+    }
+
+    /// The last handshake stamp of each peer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the network commands persist stamps"))]
+    pub(crate) fn stamps(&self) -> Stamps {
+        Stamps::new(self.state())
     }
 
     /// What must survive a restart, and is of no use elsewhere.
