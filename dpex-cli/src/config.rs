@@ -17,7 +17,9 @@ use serde::de::DeserializeOwned;
 use crate::error::{CliError, CliResult};
 use crate::home::Role;
 
-pub(crate) use layer::{nearest, typed};
+pub(crate) use layer::nearest;
+#[cfg(test)]
+pub(crate) use layer::typed;
 pub(crate) use template::{quoted, settings_file};
 
 use layer::Layer;

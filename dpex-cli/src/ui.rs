@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use escape::escape;
-pub(crate) use format::{day, size};
+pub(crate) use format::day;
 pub(crate) use progress::Waiting;
 pub(crate) use table::Table;
 

@@ -73,6 +73,7 @@ impl Provider for Layer {
 }
 
 /// A setting that was typed as a flag.
+#[cfg(test)]
 pub(crate) fn typed(flag: &str, key: &str, value: impl Into<Value>) -> Layer {
     Layer::one(key, value.into(), flag.to_owned())
 }

@@ -8,7 +8,7 @@ use dpex_core::enrol::{ServerGrant, Slug};
 use dpex_core::types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{record, secret_file};
+use super::{modes, record, secret_file};
 use crate::error::{CliError, CliResult};
 
 /// May this person come in?
@@ -55,6 +55,11 @@ impl People {
 
     /// One person.
     pub(crate) fn get(&self, name: &Slug) -> CliResult<Option<Person>> {
+        for folder in [&self.dir, &self.dir.join(name.as_str())] {
+            if folder.is_dir() {
+                modes::check_private_folder(folder)?;
+            }
+        }
         record::load(&self.file(name))
     }
 

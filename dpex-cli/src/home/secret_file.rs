@@ -37,7 +37,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> CliResult {
 
 /// Reads a file that must be private. `None` if there is none.
 pub(crate) fn read(path: &Path) -> CliResult<Option<Zeroizing<Vec<u8>>>> {
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(CliError::disk("read", path, &error)),
@@ -47,10 +47,7 @@ pub(crate) fn read(path: &Path) -> CliResult<Option<Zeroizing<Vec<u8>>>> {
     // Reserved at once: a growing buffer would leave copies of a secret behind.
     let expected = usize::try_from(metadata.len().min(MAX_LEN)).unwrap_or(0);
     let mut content = Zeroizing::new(Vec::with_capacity(expected + 1));
-    file.by_ref()
-        .take(MAX_LEN)
-        .read_to_end(&mut content)
-        .map_err(|e| CliError::disk("read", path, &e))?;
+    file.take(MAX_LEN).read_to_end(&mut content).map_err(|e| CliError::disk("read", path, &e))?;
     Ok(Some(content))
 }
 

@@ -8,7 +8,7 @@ use dpex_core::enrol::{ClientGrant, Slug};
 use dpex_core::types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{record, secret_file};
+use super::{modes, record, secret_file};
 use crate::error::{CliError, CliResult};
 
 /// What is kept of one server.
@@ -36,6 +36,9 @@ impl KnownServers {
 
     /// One server.
     pub(crate) fn get(&self, name: &Slug) -> CliResult<Option<KnownServer>> {
+        if self.dir.is_dir() {
+            modes::check_private_folder(&self.dir)?;
+        }
         record::load(&self.file(name))
     }
 
