@@ -5,6 +5,7 @@
 //! decides whether somebody is wanted, or remembers who was enrolled before.
 
 mod answer;
+mod document;
 mod encoding;
 mod endpoint;
 mod error;
@@ -12,6 +13,7 @@ mod fields;
 mod grant;
 mod mail;
 mod name;
+mod payload;
 mod request;
 mod stamp;
 mod stored;

@@ -143,6 +143,9 @@ pub enum CreateError {
     /// The enrolment would have lapsed before it began, or the clock is far off.
     #[error("the last day of first use does not lie in the future, or the clock is wrong")]
     Time,
+    /// Suite 2 is required, but not both sides have it.
+    #[error("the post-quantum suite is required, but not both sides have it")]
+    PostQuantum,
     /// The request was made with the server's own key.
     #[error("the request was made with this server's own key")]
     OwnKey,

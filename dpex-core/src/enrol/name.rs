@@ -139,7 +139,12 @@ impl Slug {
         }
         text.truncate(Self::MAX);
         let text = text.trim_start_matches(['.', '-']).trim_end_matches(['.', '-']);
-        Self::parse(text).or_else(|_| Self::parse(&format!("person-{text}"))).unwrap_or_else(|_| Self("person".into()))
+        let fallback = || Self("person".to_owned());
+        match Self::parse(text) {
+            Ok(slug) => slug,
+            Err(SlugError::Device) => Self::parse(&format!("person-{text}")).unwrap_or_else(|_| fallback()),
+            Err(_) => fallback(),
+        }
     }
 
     /// The text.

@@ -13,6 +13,11 @@ pub(super) fn format(moment: Timestamp) -> Option<String> {
     (text.len() == "2026-11-22T13:41:48Z".len()).then_some(text)
 }
 
+/// The moment without its fraction of a second; `None` if it has no spelling.
+pub(super) fn whole(moment: Timestamp) -> Option<Timestamp> {
+    parse(&format(moment)?)
+}
+
 /// Reads what [`format`] writes, and no other spelling of it.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let moment = Timestamp::new(text.parse::<jiff::Timestamp>().ok()?.as_second(), 0)?;

@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{ClientGrant, DisplayName, Endpoint, Policy, ServerGrant, Uid, stamp};
+use super::{ClientGrant, DisplayName, Endpoint, Policy, ServerGrant, Uid, fields, stamp};
 use crate::types::{Digest, EnrolmentId, Fingerprint, Secret, Timestamp};
 
 /// The stored form's version. Another one is refused rather than guessed at.
@@ -160,8 +160,9 @@ mod base64 {
 
     pub(super) fn deserialize<'de, T: Bytes, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
         let text = Zeroizing::new(String::deserialize(from)?);
-        let bytes = BASE64.decode(text.as_bytes()).map(Zeroizing::new).ok();
-        bytes.and_then(|bytes| T::from_bytes(&bytes)).ok_or_else(|| D::Error::custom("not base64 of the right length"))
+        fields::canonical(text.as_bytes())
+            .and_then(|bytes| T::from_bytes(&bytes))
+            .ok_or_else(|| D::Error::custom("not base64 of the right length"))
     }
 }
 
