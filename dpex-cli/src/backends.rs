@@ -10,7 +10,10 @@ use crate::error::{CliError, CliResult};
 /// A name and what it stands for.
 type Row<T> = (&'static str, T);
 
-const CRYPTO: &[Row<fn() -> &'static dyn CipherSuite>] = &[
+/// How a cryptography backend is had.
+type MakeCrypto = fn() -> &'static dyn CipherSuite;
+
+const CRYPTO: &[Row<MakeCrypto>] = &[
     #[cfg(feature = "crypto-rustcrypto")]
     ("rustcrypto", || &dpex_crypto_rustcrypto::SUITE),
 ];

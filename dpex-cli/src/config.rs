@@ -125,9 +125,7 @@ impl Settings {
     pub(crate) fn all(&self) -> CliResult<Vec<Setting>> {
         let mut keys = layer::leaves(&self.schema);
         keys.sort_by_key(|key| (key.contains('.'), key.clone()));
-        keys.into_iter()
-            .map(|key| Ok(Setting { value: self.value(&key)?, source: self.source(&key), key }))
-            .collect()
+        keys.into_iter().map(|key| Ok(Setting { value: self.value(&key)?, source: self.source(&key), key })).collect()
     }
 
     /// Every value must be of its default's kind, also those that this command does not read.
@@ -157,7 +155,10 @@ fn read_file(file: SettingsFile<'_>) -> CliResult<Option<Layer>> {
     };
     match std::fs::read_to_string(path) {
         Ok(text) => Layer::from_file(path, &text).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && optional => Ok(None),
+        // A home that cannot be is told by whoever first wants to write to it.
+        Err(error) if optional && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(CliError::usage(format!("there is no settings file {}", path.display()))
                 .hint("check the path after --config, or leave it out to use the dpex.toml in the home"))

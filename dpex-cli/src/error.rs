@@ -35,7 +35,7 @@ impl Blame {
     }
 }
 
-/// A failed command: one line on what failed and why, and possibly a second on what to do next.
+/// A failed command: one line on what failed and why, and a second on what to do next.
 #[derive(Debug)]
 pub(crate) struct CliError {
     blame: Blame,
@@ -69,6 +69,9 @@ impl CliError {
             io::ErrorKind::PermissionDenied => {
                 failure.hint("check who owns the folder, or choose another home with --home DIR")
             }
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                failure.hint("a file is where a folder should be; move it, or choose another home with --home DIR")
+            }
             io::ErrorKind::StorageFull => failure.hint("free some space and run the same command again"),
             io::ErrorKind::ReadOnlyFilesystem => failure.hint("choose a home on a writable disk with --home DIR"),
             _ => failure,
@@ -97,9 +100,17 @@ impl CliError {
         &self.message
     }
 
-    /// What to do next.
-    pub(crate) fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+    /// What to do next. Every failure has something.
+    pub(crate) fn hint_text(&self) -> &str {
+        self.hint.as_deref().unwrap_or(match self.blame {
+            Blame::Usage => "`dpex --help` lists the commands, and `dpex config` the settings",
+            Blame::NotEnrolled => "run `dpex client init`, and send what it prints to the person who runs the server",
+            Blame::Disk => "check the path, its modes and the disk, then run the same command again",
+            Blame::Verification => "ask whoever sent it to send it again",
+            Blame::Internal | Blame::OutputClosed => {
+                "run the same command again, and please report it if it fails again"
+            }
+        })
     }
 }
 
@@ -138,6 +149,6 @@ mod tests {
     fn a_disk_problem_names_the_act_the_place_and_the_reason() {
         let error = CliError::disk("write", Path::new("/h/x"), &io::Error::from(io::ErrorKind::PermissionDenied));
         assert_eq!(error.message(), "failed to write /h/x: permission denied");
-        assert!(error.hint_text().is_some_and(|h| h.contains("--home")));
+        assert!(error.hint_text().contains("--home"));
     }
 }

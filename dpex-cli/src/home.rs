@@ -78,9 +78,10 @@ impl Home {
         let chosen = asked.is_some();
         let root = match asked {
             Some(path) => path.to_owned(),
-            None => etcetera::choose_native_strategy()
+            None => etcetera::base_strategy::choose_native_strategy()
                 .map_err(|_| {
-                    CliError::usage("this account has no home folder").hint("name a folder with --home DIR or DPEX_HOME")
+                    CliError::usage("this account has no home folder")
+                        .hint("name a folder with --home DIR or DPEX_HOME")
                 })?
                 .data_dir()
                 .join("dpex"),
@@ -178,7 +179,7 @@ impl Part {
     }
 
     /// The last handshake stamp of each peer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the network commands persist stamps"))]
+    #[expect(dead_code, reason = "the network commands persist stamps")]
     pub(crate) fn stamps(&self) -> Stamps {
         Stamps::new(self.state())
     }

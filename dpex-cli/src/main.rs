@@ -51,7 +51,7 @@ fn explain(error: &clap::Error) -> ExitCode {
         }
         _ => {
             let (message, hint) = two_lines(&error.render().to_string());
-            ui::complain(&message, Some(&hint));
+            ui::complain(&message, &hint);
             ExitCode::from(Blame::Usage.exit_code())
         }
     }

@@ -37,15 +37,12 @@ impl Ui {
         write_out(&[text, end])
     }
 
-    /// Prints one JSON object of the given type.
+    /// Prints one JSON object of the given type; `fields` is an object.
     pub(crate) fn record(self, kind: &str, fields: Value) -> CliResult {
-        let mut object = serde_json::Map::new();
-        object.insert("v".into(), json!(1));
-        object.insert("type".into(), json!(kind));
-        if let Value::Object(fields) = fields {
-            object.extend(fields);
-        }
-        write_out(&[&Value::Object(object).to_string(), "\n"])
+        let fields = fields.to_string();
+        let rest =
+            fields.strip_prefix('{').filter(|rest| *rest != "}").map_or("}".to_owned(), |rest| format!(",{rest}"));
+        write_out(&[&format!("{{\"v\":1,\"type\":{}{rest}\n", json!(kind))])
     }
 
     /// Guidance for the person at the keyboard; on stderr, and not with `-q`.
@@ -69,7 +66,8 @@ impl Ui {
         }
         complain(error.message(), error.hint_text());
         if self.json {
-            let record = json!({ "code": error.blame().exit_code(), "message": error.message(), "hint": error.hint_text() });
+            let record =
+                json!({ "code": error.blame().exit_code(), "message": error.message(), "hint": error.hint_text() });
             // The failure itself is what the caller hears of; a closed stdout changes nothing about it.
             let _ = self.record("error", record);
         }
@@ -82,14 +80,12 @@ impl Ui {
 }
 
 /// Prints the two lines of an error.
-pub(crate) fn complain(message: &str, hint: Option<&str>) {
+pub(crate) fn complain(message: &str, hint: &str) {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut err = anstream::stderr().lock();
     // Nobody is left to tell when stderr itself is gone.
     let _ = writeln!(err, "\x1b[1;31merror:\x1b[0m {}", escape(&one_line(message)));
-    if let Some(hint) = hint {
-        let _ = writeln!(err, "\x1b[1;36mhint:\x1b[0m {}", escape(&one_line(hint)));
-    }
+    let _ = writeln!(err, "\x1b[1;36mhint:\x1b[0m {}", escape(&one_line(hint)));
 }
 
 fn talk(text: &str) {

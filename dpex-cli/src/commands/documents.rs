@@ -68,7 +68,9 @@ pub(super) fn refused(error: &DocumentError) -> CliError {
             (Blame::Usage, "give the file that came by mail, or the text of the mail with the document in it")
         }
         E::TwoDocuments => (Blame::Usage, "leave one of them in the text"),
-        E::UnknownFormat | E::NothingInCommon(_) => (Blame::Usage, "one of the two sides needs a newer version of dpex"),
+        E::UnknownFormat | E::NothingInCommon(_) => {
+            (Blame::Usage, "one of the two sides needs a newer version of dpex")
+        }
         E::WrongKind { found: Kind::Request } => (Blame::Usage, "requests are for `dpex server add`"),
         E::WrongKind { found: Kind::Answer } => (Blame::Usage, "answers are for `dpex client update`"),
         E::SomebodyElse => (
@@ -77,7 +79,9 @@ pub(super) fn refused(error: &DocumentError) -> CliError {
         ),
         E::OlderRequest => (Blame::Verification, "send your present request, which `dpex client init` prints again"),
         E::OwnKey => (Blame::Verification, "the two sides need homes, or at least identities, of their own"),
-        E::TooOld(_) | E::TooNew(_) => (Blame::Verification, "check the date of this computer, or ask for a new document"),
+        E::TooOld(_) | E::TooNew(_) => {
+            (Blame::Verification, "check the date of this computer, or ask for a new document")
+        }
         E::Expired(_) => (Blame::Verification, "ask the person who runs the server to add you again with --replace"),
         E::NotReadable => (Blame::Verification, "ask the person who runs the server to add you again with --replace"),
         E::Crypto(_) => (Blame::Internal, "run the same command again"),

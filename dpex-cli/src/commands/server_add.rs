@@ -40,8 +40,8 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
     let terms = terms(&settings, context.now())?;
     let text = documents::read(context.ui, &args.file)?;
     let doing = format!("add {}", documents::place(&args.file));
-    let request = Request::read(suite, &text, context.now())
-        .map_err(|e| documents::refused(&e).while_trying(&doing))?;
+    let request =
+        Request::read(suite, &text, context.now()).map_err(|e| documents::refused(&e).while_trying(&doing))?;
     let _lock = part.lock()?;
     let people = part.people();
     let known = people.all()?;
@@ -70,7 +70,8 @@ fn change(request: &Request, known: &[(Slug, Person)], args: &AddArgs) -> CliRes
     let mut same = known.iter().filter(|(_, person)| is_same(person));
     if let Some((name, person)) = same.next() {
         if let Some((other, _)) = same.next() {
-            let message = format!("the request has the key of one person and the number of another: `{name}`, `{other}`");
+            let message =
+                format!("the request has the key of one person and the number of another: `{name}`, `{other}`");
             return Err(CliError::new(Blame::Verification, message).hint("ask who sent it"));
         }
         if let Some(asked) = args.name.as_ref().filter(|asked| *asked != name) {
@@ -103,7 +104,8 @@ fn change(request: &Request, known: &[(Slug, Person)], args: &AddArgs) -> CliRes
 }
 
 fn terms(settings: &Settings, now: Timestamp) -> CliResult<Terms> {
-    let bad = |key: &str, why: String| CliError::usage(format!("the setting `{key}` in {}: {why}", settings.source(key)));
+    let bad =
+        |key: &str, why: String| CliError::usage(format!("the setting `{key}` in {}: {why}", settings.source(key)));
     let host = settings.text("host")?.ok_or_else(|| {
         bad("host", "it is empty, so nobody could be told where this server is".into())
             .hint("set the name or address under which others reach this machine")

@@ -47,20 +47,15 @@ fn wanted(args: &ServerInitArgs) -> CliResult<Wanted> {
         CliError::usage(format!("`{}` cannot be a host: {error}", args.host))
             .hint("give the name or address under which others reach this machine, without a port")
     })?;
-    let endpoint = Endpoint::new(host, args.port.unwrap_or(DEFAULT_PORT)).map_err(|e| CliError::usage(e.to_string()))?;
+    let endpoint =
+        Endpoint::new(host, args.port.unwrap_or(DEFAULT_PORT)).map_err(|e| CliError::usage(e.to_string()))?;
     let name = args.name.as_deref().map(str::parse::<DisplayName>).transpose().map_err(|error| {
         CliError::usage(format!("this cannot be the server's name: {error}")).hint("give another one with --name")
     })?;
     Ok(Wanted { endpoint, name })
 }
 
-fn make(
-    context: &Context,
-    suite: &dyn CipherSuite,
-    part: &Part,
-    args: &ServerInitArgs,
-    wanted: &Wanted,
-) -> CliResult {
+fn make(context: &Context, suite: &dyn CipherSuite, part: &Part, args: &ServerInitArgs, wanted: &Wanted) -> CliResult {
     let failed = |e| CliError::new(Blame::Internal, format!("failed to make a key: {e}"));
     let bits = args.bits.unwrap_or_default().count();
     let waiting = Waiting::begin(context.ui, &format!("Making a key of {bits} bits; this can take a while."));
@@ -73,10 +68,8 @@ fn make(
     if part.settings_file().exists() {
         agrees(&context.settings(Role::Server)?, part, args, wanted)?;
     } else {
-        let mut chosen = vec![
-            ("host", quoted(&wanted.endpoint.host().to_string())),
-            ("port", wanted.endpoint.port().to_string()),
-        ];
+        let mut chosen =
+            vec![("host", quoted(&wanted.endpoint.host().to_string())), ("port", wanted.endpoint.port().to_string())];
         chosen.extend(wanted.name.iter().map(|name| ("name", quoted(name.as_str()))));
         write_secret(&part.settings_file(), settings_file(manual(Role::Server), &chosen).as_bytes())?;
     }

@@ -94,7 +94,12 @@ pub(super) fn from_env(schema: &Dict, foreign: &Dict, env: Vec<(OsString, OsStri
             if others.contains(&key) {
                 continue;
             }
-            return Err(unknown(&key, &format!("the environment variable {name}"), known.union(&others)));
+            return Err(unknown(
+                &key,
+                &format!("the environment variable {name}"),
+                known.union(&others),
+                "`dpex config` lists all settings",
+            ));
         }
         let Some(default) = super::find(schema, &key) else { continue };
         let value = value.to_str().and_then(|text| parse_like(default, text)).ok_or_else(|| {
@@ -109,27 +114,24 @@ pub(super) fn from_env(schema: &Dict, foreign: &Dict, env: Vec<(OsString, OsStri
 /// Every key of `dict` must be one of the schema's.
 pub(super) fn check_known(schema: &Dict, dict: &Dict, place: &str, role: Role) -> CliResult {
     let known: BTreeSet<String> = leaves(schema).into_iter().collect();
-    let headings: BTreeSet<&String> = schema.iter().filter(|(_, v)| v.as_dict().is_some()).map(|(key, _)| key).collect();
-    let written = leaves(dict).into_iter().chain(dict.iter().filter(|(_, v)| v.as_dict().is_some()).map(|(k, _)| k.clone()));
+    let headings: BTreeSet<&String> =
+        schema.iter().filter(|(_, v)| v.as_dict().is_some()).map(|(key, _)| key).collect();
+    let written =
+        leaves(dict).into_iter().chain(dict.iter().filter(|(_, v)| v.as_dict().is_some()).map(|(k, _)| k.clone()));
     for key in written {
         if known.contains(&key) || headings.contains(&key) {
             continue;
         }
-        let error = unknown(&key, place, known.iter());
-        return Err(if error.hint_text().is_some() {
-            error
-        } else {
-            error.hint(format!("`dpex config {role} --defaults` lists all settings"))
-        });
+        return Err(unknown(&key, place, known.iter(), &format!("`dpex config {role} --defaults` lists all settings")));
     }
     Ok(())
 }
 
-fn unknown<'a>(key: &str, place: &str, known: impl Iterator<Item = &'a String>) -> CliError {
+fn unknown<'a>(key: &str, place: &str, known: impl Iterator<Item = &'a String>, otherwise: &str) -> CliError {
     let error = CliError::usage(format!("unknown setting `{key}` in {place}"));
     match nearest(key, known.map(String::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
+        None => error.hint(otherwise),
     }
 }
 

@@ -7,12 +7,10 @@ pub(crate) fn settings_file(manual: &str, chosen: &[(&str, String)]) -> String {
     for line in manual.lines() {
         heading |= line.starts_with('[');
         match line.split_once(" = ") {
-            Some((key, _)) if !key.starts_with('#') => {
-                match chosen.iter().find(|(name, _)| *name == key && !heading) {
-                    Some((_, value)) => text.push_str(&format!("{key} = {value}")),
-                    None => text.push_str(&format!("# {line}")),
-                }
-            }
+            Some((key, _)) if !key.starts_with('#') => match chosen.iter().find(|(name, _)| *name == key && !heading) {
+                Some((_, value)) => text.push_str(&format!("{key} = {value}")),
+                None => text.push_str(&format!("# {line}")),
+            },
             _ => text.push_str(line),
         }
         text.push('\n');

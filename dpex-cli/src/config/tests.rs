@@ -15,7 +15,7 @@ fn load(role: Role, file: Option<&str>, env: &[(&str, &str)], typed: Vec<Layer>)
 fn refused(result: CliResult<Settings>) -> (String, String) {
     let error = result.expect_err("refused");
     assert_eq!(error.blame().exit_code(), 2);
-    (error.message().to_owned(), error.hint_text().unwrap_or_default().to_owned())
+    (error.message().to_owned(), error.hint_text().to_owned())
 }
 
 #[test]
@@ -90,7 +90,8 @@ fn a_number_in_the_environment_is_a_text_where_a_text_is_wanted() {
 
 #[test]
 fn a_relative_path_belongs_to_the_file_it_is_written_in() {
-    let path = |file: Option<&str>, env: &[(&str, &str)]| load(Role::Client, file, env, vec![]).expect("valid").path("to");
+    let path =
+        |file: Option<&str>, env: &[(&str, &str)]| load(Role::Client, file, env, vec![]).expect("valid").path("to");
     assert_eq!(path(None, &[]).expect("a path"), Path::new("."));
     assert_eq!(path(None, &[("DPEX_TO", "in")]).expect("a path"), Path::new("in"));
     let written = path(Some("to = \"in\""), &[]).expect("a path");

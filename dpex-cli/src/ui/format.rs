@@ -10,15 +10,19 @@ pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
-    // Tenths of the unit, rounded to nearest, so that no floating point is needed.
-    let mut unit = 0;
-    let mut tenths = (u128::from(bytes) + 50) / 100;
-    while tenths >= 9995 && unit + 1 < UNITS.len() {
-        tenths = (tenths + 500) / 1000;
+    let bytes = u128::from(bytes);
+    let (mut unit, mut divisor) = (0, 1000);
+    // From 999.5 of one unit on, the next one reads better. Whole numbers only, each rounded once.
+    while bytes * 2 >= divisor * 1999 && unit + 1 < UNITS.len() {
         unit += 1;
+        divisor *= 1000;
     }
     let name = UNITS[unit];
-    if tenths < 100 { format!("{}.{} {name}", tenths / 10, tenths % 10) } else { format!("{} {name}", (tenths + 5) / 10) }
+    let tenths = (bytes * 10 + divisor / 2) / divisor;
+    match tenths {
+        0..100 => format!("{}.{} {name}", tenths / 10, tenths % 10),
+        _ => format!("{} {name}", (bytes + divisor / 2) / divisor),
+    }
 }
 
 /// The day, in the time zone of the machine.
