@@ -59,6 +59,9 @@ fn absence(text: &str) -> DocumentError {
     if ["\u{201c}dpex", "\u{201d}dpex", "\u{201e}dpex", "\u{ab}dpex", "\u{bb}dpex"].iter().any(|m| text.contains(m)) {
         return DocumentError::Mangled(Mangling::TypographicQuotes);
     }
+    if text.contains(MARK) && blame(text) == Some(Mangling::HtmlEntities) {
+        return DocumentError::Mangled(Mangling::HtmlEntities);
+    }
     let parts = [MARK, "\"publicKey\"", "\"signature\"", "\"encData\"", "\"fingerprint\""];
     if parts.iter().any(|part| text.contains(part)) { DocumentError::CutShort } else { DocumentError::NotFound }
 }
@@ -131,7 +134,7 @@ impl<'a> Objects<'a> {
         for _ in 0..MAX_OPENINGS {
             let Some((_, inner)) = rest.split_once('{') else { break };
             // An object begins with a name; what people write in braces rarely does.
-            if !inner.trim_start().starts_with('"') {
+            if !inner.trim_start_matches(between_tokens).starts_with('"') {
                 rest = inner;
                 continue;
             }
@@ -170,7 +173,13 @@ fn end_of_object(inner: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The whole object, each line break within a string (and the white space around it) made one space.
+/// White space, and quote marks left there by a mail program that filled quoted lines anew.
+fn between_tokens(c: char) -> bool {
+    matches!(c, ' ' | '\n' | '>')
+}
+
+/// The whole object, each line break within a string (and the white space around it) made one space, and without marks of
+/// quoting between strings.
 fn joined(inner: &str) -> String {
     let mut out = String::with_capacity(inner.len() + 1);
     out.push('{');
@@ -184,6 +193,7 @@ fn joined(inner: &str) -> String {
                 out.push(' ');
                 continue;
             }
+            '>' if !in_string => continue,
             _ if escaped => escaped = false,
             '\\' if in_string => escaped = true,
             '"' => in_string = !in_string,
@@ -226,6 +236,13 @@ mod tests {
         for broken in ["Anna\nBerg", "Anna \r\nBerg", "Anna \r\n> > Berg", "Anna\n  \n  Berg", "Anna\u{a0}Berg"] {
             assert_eq!(request_in(&REQUEST.replace("Anna Berg", broken)).as_deref(), Ok(REQUEST), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn marks_of_quoting_are_dropped_between_strings_and_kept_within() {
+        let filled = REQUEST.replace(" \"", ">\"").replace("Anna Berg", "Anna > Berg");
+        let kept = REQUEST.replace(" \"", "\"").replace("Anna Berg", "Anna > Berg");
+        assert_eq!(request_in(&filled).as_deref(), Ok(&*kept));
     }
 
     #[test]
