@@ -74,6 +74,12 @@ impl RangeSet {
         range.is_empty() || self.0.range(..=range.start).next_back().is_some_and(|(_, &e)| e >= range.end)
     }
 
+    /// Would inserting the range join it to one that is there, or change nothing?
+    #[must_use]
+    pub fn touches(&self, range: Range<u64>) -> bool {
+        range.is_empty() || self.0.range(..=range.end).next_back().is_some_and(|(_, &e)| e >= range.start)
+    }
+
     /// The lowest range.
     #[must_use]
     pub fn first(&self) -> Option<Range<u64>> {
@@ -168,8 +174,10 @@ mod tests {
             for s in steps {
                 match s {
                     Step::Insert(r) => {
+                        let (touches, before) = (set.touches(r.clone()), set.ranges());
                         let new = r.clone().filter(|v| model.insert(*v)).count() as u64;
                         prop_assert_eq!(set.insert(r), new);
+                        prop_assert_eq!(set.ranges() > before, !touches);
                     }
                     Step::Remove(r) => {
                         set.remove(r.clone());

@@ -1,0 +1,283 @@
+//! One file being received: pieces into blocks, blocks against their values, values into the root.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{Accepted, Block, Geometry, Grants, RootBuilder, Violation};
+use crate::types::{Digest, RangeSet};
+
+/// Most ranges kept of one block. A block of 2^20 bytes in the smallest datagrams has fewer than twice as many pieces,
+/// so that no honest sender meets this bound, whatever the path does.
+const MAX_BLOCK_RANGES: usize = 512;
+
+/// One file being received, from its offer on.
+#[derive(Debug)]
+pub struct Incoming {
+    geometry: Geometry,
+    partial: BTreeMap<u64, Partial>,
+    /// Values told, of blocks not yet handed on.
+    values: BTreeMap<u64, Digest>,
+    told: RangeSet,
+    /// Blocks handed on for writing.
+    settled: RangeSet,
+    writing: BTreeMap<u64, Digest>,
+    tree: RootBuilder,
+    written: u64,
+    opened: u64,
+    done: Option<Digest>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    bytes: Vec<u8>,
+    have: RangeSet,
+}
+
+/// A block whose every byte is here and whose value was told: to be verified and written.
+#[derive(Debug)]
+pub struct Complete {
+    /// Which.
+    pub block: Block,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// The value the sender told.
+    pub value: Digest,
+}
+
+/// How a transfer ended, as far as this machine can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every block is verified and written, and the root agrees.
+    Verified(Digest),
+    /// The blocks' values do not merge into the root the sender told.
+    Mismatch,
+}
+
+impl Incoming {
+    /// Begins with nothing.
+    #[must_use]
+    pub fn new(geometry: Geometry) -> Self {
+        Self {
+            geometry,
+            partial: BTreeMap::new(),
+            values: BTreeMap::new(),
+            told: RangeSet::new(),
+            settled: RangeSet::new(),
+            writing: BTreeMap::new(),
+            tree: RootBuilder::new(geometry),
+            written: 0,
+            opened: 0,
+            done: None,
+        }
+    }
+
+    /// Takes a piece of the file.
+    ///
+    /// # Errors
+    /// [`Violation`] for a piece outside the file, across a block boundary, or beyond the credit.
+    pub fn accept(&mut self, offset: u64, bytes: &[u8], credit: &mut Grants) -> Result<Accepted, Violation> {
+        let block = self.geometry.block_at(offset).ok_or(Violation("data outside the file"))?;
+        let end = offset.checked_add(bytes.len() as u64).ok_or(Violation("data outside the file"))?;
+        if end > block.range().end {
+            return Err(Violation("data across a block boundary"));
+        }
+        if self.settled.contains(block.index) {
+            return Ok(Accepted::Yes);
+        }
+        let partial = match self.partial.entry(block.index) {
+            std::collections::btree_map::Entry::Occupied(e) => e.into_mut(),
+            std::collections::btree_map::Entry::Vacant(e) => {
+                credit.open(block.len as u64)?;
+                self.opened += block.len as u64;
+                e.insert(Partial { bytes: vec![0; block.len], have: RangeSet::new() })
+            }
+        };
+        if partial.have.ranges() >= MAX_BLOCK_RANGES && !partial.have.touches(offset..end) {
+            return Ok(Accepted::No);
+        }
+        partial.have.insert(offset..end);
+        let at = usize::try_from(offset - block.offset).expect("inside the block");
+        partial.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok(Accepted::Yes)
+    }
+
+    /// Takes block values.
+    ///
+    /// # Errors
+    /// [`Violation`] for blocks outside the file or told before (SUM-2).
+    pub fn sums(&mut self, first: u64, values: &[Digest]) -> Result<(), Violation> {
+        let end = first.checked_add(values.len() as u64).filter(|&end| end <= self.geometry.blocks());
+        let end = end.ok_or(Violation("value of a block outside the file"))?;
+        if self.told.insert(first..end) != values.len() as u64 {
+            return Err(Violation("value of a block told twice"));
+        }
+        self.values.extend((first..).zip(values.iter().copied()));
+        Ok(())
+    }
+
+    /// Takes the root.
+    ///
+    /// # Errors
+    /// [`Violation`] if it was told before.
+    pub fn done(&mut self, root: Digest) -> Result<(), Violation> {
+        match self.done.replace(root) {
+            None => Ok(()),
+            Some(_) => Err(Violation("a transfer done twice")),
+        }
+    }
+
+    /// The next block that can be verified and written.
+    pub fn next_complete(&mut self) -> Option<Complete> {
+        let is_complete =
+            |(index, p): &(&u64, &Partial)| p.have.count() == p.bytes.len() as u64 && self.values.contains_key(index);
+        let index = *self.partial.iter().find(is_complete)?.0;
+        let bytes = Bytes::from(self.partial.remove(&index)?.bytes);
+        let value = self.values.remove(&index)?;
+        let block = self.geometry.block(index)?;
+        self.settled.insert(index..index + 1);
+        self.writing.insert(index, value);
+        Some(Complete { block, bytes, value })
+    }
+
+    /// A block handed out by [`Self::next_complete`] was verified and written. Returns its length.
+    pub fn on_written(&mut self, index: u64) -> u64 {
+        let Some((value, block)) = self.writing.remove(&index).zip(self.geometry.block(index)) else { return 0 };
+        self.tree.push(index, value);
+        self.written += block.len as u64;
+        block.len as u64
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        let (told, root) = (self.done?, self.tree.root()?);
+        Some(if told == root { Outcome::Verified(root) } else { Outcome::Mismatch })
+    }
+
+    /// Bytes verified and written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Block bytes counted against the credit, and of those what was not yet released by [`Self::on_written`].
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Values told whose blocks are not complete.
+    #[must_use]
+    pub fn pending_values(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Blocks handed out and not yet answered.
+    #[must_use]
+    pub fn writes_outstanding(&self) -> usize {
+        self.writing.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::transfer::block_value;
+
+    const LEN: usize = 65_536 + 100;
+
+    fn geometry() -> Geometry {
+        Geometry::new(LEN as u64, 16)
+    }
+
+    fn content() -> Vec<u8> {
+        (0..LEN).map(|i| u8::try_from(i % 253).expect("small")).collect()
+    }
+
+    fn values(content: &[u8]) -> Vec<Digest> {
+        let blocks = (0..geometry().blocks()).filter_map(|i| geometry().block(i));
+        blocks.map(|b| block_value(&b, &content[usize::try_from(b.offset).expect("small")..][..b.len])).collect()
+    }
+
+    fn grants() -> Grants {
+        Grants::new(1 << 20, 1 << 20)
+    }
+
+    #[test]
+    fn a_file_in_pieces_backwards_and_twice_is_whole() {
+        let (data, mut credit) = (content(), grants());
+        let mut incoming = Incoming::new(geometry());
+        for _ in 0..2 {
+            for at in (0..LEN).step_by(512).rev() {
+                let end = (at + 512).min(LEN);
+                assert_eq!(incoming.accept(at as u64, &data[at..end], &mut credit), Ok(Accepted::Yes));
+            }
+        }
+        assert!(incoming.next_complete().is_none(), "no value was told yet");
+        incoming.sums(0, &values(&data)).expect("inside");
+        incoming.done(Digest(*blake3::hash(&data).as_bytes())).expect("once");
+        let mut whole = vec![0; LEN];
+        while let Some(c) = incoming.next_complete() {
+            assert_eq!(incoming.outcome(), None);
+            assert_eq!(block_value(&c.block, &c.bytes), c.value);
+            whole[usize::try_from(c.block.offset).expect("small")..][..c.block.len].copy_from_slice(&c.bytes);
+            let len = incoming.on_written(c.block.index);
+            credit.release(Instant::now(), len, Duration::ZERO);
+        }
+        assert_eq!(whole, data);
+        assert_eq!(incoming.outcome(), Some(Outcome::Verified(Digest(*blake3::hash(&data).as_bytes()))));
+        assert_eq!(credit.buffered(), 0);
+    }
+
+    #[test]
+    fn pieces_where_none_may_be_are_violations() {
+        let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());
+        assert!(incoming.accept(LEN as u64, &[0], &mut credit).is_err());
+        assert!(incoming.accept(u64::MAX, &[0], &mut credit).is_err());
+        assert!(incoming.accept(LEN as u64 - 1, &[0, 0], &mut credit).is_err());
+        assert!(incoming.accept(65_535, &[0, 0], &mut credit).is_err(), "across a block boundary");
+        assert!(incoming.accept(65_535, &[0], &mut credit).is_ok());
+        assert!(incoming.accept(65_536, &[0], &mut Grants::new(99, 99)).is_err(), "beyond the credit");
+        assert!(incoming.accept(65_536, &[0], &mut Grants::new(100, 100)).is_ok());
+    }
+
+    #[test]
+    fn values_out_of_place_are_violations() {
+        let mut incoming = Incoming::new(geometry());
+        assert!(incoming.sums(1, &[Digest([0; 32]); 2]).is_err());
+        assert!(incoming.sums(u64::MAX, &[Digest([0; 32])]).is_err());
+        assert!(incoming.sums(1, &[Digest([0; 32])]).is_ok());
+        assert!(incoming.sums(0, &[Digest([0; 32]); 2]).is_err(), "told twice");
+    }
+
+    #[test]
+    fn a_root_that_its_blocks_do_not_make_is_a_mismatch() {
+        let (data, mut credit) = (content(), grants());
+        let mut incoming = Incoming::new(geometry());
+        incoming.done(Digest([7; 32])).expect("once");
+        assert!(incoming.done(Digest([7; 32])).is_err());
+        incoming.sums(0, &values(&data)).expect("inside");
+        incoming.accept(0, &data[..65_536], &mut credit).expect("inside").is_yes();
+        incoming.accept(65_536, &data[65_536..], &mut credit).expect("inside").is_yes();
+        while let Some(c) = incoming.next_complete() {
+            incoming.on_written(c.block.index);
+        }
+        assert_eq!(incoming.outcome(), Some(Outcome::Mismatch));
+    }
+
+    #[test]
+    fn a_block_of_crumbs_is_refused_and_not_lost() {
+        let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());
+        let refused = (0..600).filter(|i| incoming.accept(i * 2, &[1], &mut credit) == Ok(Accepted::No)).count();
+        assert_eq!(refused, 600 - MAX_BLOCK_RANGES);
+    }
+
+    impl Accepted {
+        fn is_yes(self) {
+            assert_eq!(self, Self::Yes);
+        }
+    }
+}

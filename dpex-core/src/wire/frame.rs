@@ -1,0 +1,405 @@
+//! Frames: what an opened record holds (PROTOCOL.md, section 5). Reading never allocates but for acknowledgement ranges.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::codec::{Malformed, Reader, put_varint, varint_len};
+
+/// Most ranges an ACK may carry.
+pub const MAX_ACK_RANGES: usize = 256;
+/// Longest explanation in a CLOSE, in bytes.
+pub const MAX_CLOSE_TEXT: usize = 255;
+/// Bytes of a DATA frame before its content, at most: type, transfer, offset, length.
+pub const DATA_OVERHEAD: usize = 1 + 8 + 8 + 2;
+/// Bytes of a CONTROL frame before its content, at most: type, offset, length.
+pub const CONTROL_OVERHEAD: usize = 1 + 8 + 2;
+
+const PADDING: u8 = 0x00;
+const PING: u8 = 0x01;
+const ACK: u8 = 0x02;
+const CLOSE: u8 = 0x03;
+const PATH_CHALLENGE: u8 = 0x04;
+const PATH_RESPONSE: u8 = 0x05;
+const CONTROL: u8 = 0x11;
+const DATA: u8 = 0x12;
+const MAX_DATA: u8 = 0x13;
+const MAX_CONTROL: u8 = 0x14;
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseCode {
+    /// Nothing left to do.
+    Ok,
+    /// The peer broke the protocol.
+    Protocol,
+    /// A key may not be used any more.
+    KeyLimit,
+    /// Nothing was heard for the idle time-out.
+    Idle,
+    /// The enrolment was revoked or has expired.
+    Revoked,
+    /// The program ends.
+    Shutdown,
+    /// Too many sessions of this person.
+    TooManySessions,
+    /// A fault of the sender's own.
+    Internal,
+    /// The policy demands the post-quantum suite.
+    PqRequired,
+    /// A code this version does not know.
+    Other(u16),
+}
+
+impl CloseCode {
+    /// The number on the wire.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Ok => 0,
+            Self::Protocol => 1,
+            Self::KeyLimit => 2,
+            Self::Idle => 3,
+            Self::Revoked => 4,
+            Self::Shutdown => 5,
+            Self::TooManySessions => 6,
+            Self::Internal => 7,
+            Self::PqRequired => 8,
+            Self::Other(code) => code,
+        }
+    }
+
+    /// What a number on the wire means.
+    #[must_use]
+    pub fn from_number(code: u16) -> Self {
+        match code {
+            0 => Self::Ok,
+            1 => Self::Protocol,
+            2 => Self::KeyLimit,
+            3 => Self::Idle,
+            4 => Self::Revoked,
+            5 => Self::Shutdown,
+            6 => Self::TooManySessions,
+            7 => Self::Internal,
+            8 => Self::PqRequired,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// One frame, borrowed from the record it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// One or more bytes of padding.
+    Padding,
+    /// Asks for an acknowledgement.
+    Ping,
+    /// What was received.
+    Ack {
+        /// How long the acknowledgement of the highest packet was held back.
+        delay: Duration,
+        /// Packet numbers received, highest range first, never empty, disjoint and not adjacent.
+        ranges: Vec<Range<u64>>,
+    },
+    /// Ends the session.
+    Close {
+        /// Why.
+        code: CloseCode,
+        /// For a log; at most [`MAX_CLOSE_TEXT`] bytes of UTF-8.
+        text: &'a str,
+    },
+    /// Asks that these bytes be sent back over the path they came by.
+    PathChallenge([u8; 8]),
+    /// The bytes of a challenge.
+    PathResponse([u8; 8]),
+    /// Part of the control stream.
+    Control {
+        /// Position of the first byte in the stream.
+        offset: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// Part of a file.
+    Data {
+        /// The request it answers.
+        transfer: u64,
+        /// Position of the first byte in the file.
+        offset: u64,
+        /// The bytes, never empty.
+        bytes: &'a [u8],
+    },
+    /// Block bytes that may be opened in this session, cumulative.
+    MaxData(u64),
+    /// Control stream bytes that may be sent in this session, cumulative.
+    MaxControl(u64),
+}
+
+impl Frame<'_> {
+    /// Must a packet holding it be acknowledged?
+    #[must_use]
+    pub fn is_eliciting(&self) -> bool {
+        !matches!(self, Self::Padding | Self::Ack { .. } | Self::Close { .. })
+    }
+}
+
+/// Reads the next frame.
+///
+/// # Errors
+/// [`Malformed`] for an unknown type, a frame past the end, or a value that its type does not allow (FRM-1 to FRM-5).
+pub fn read<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+    match r.u8()? {
+        PADDING => {
+            let run = r.rest().iter().take_while(|&&b| b == PADDING).count();
+            r.take(run)?;
+            Ok(Frame::Padding)
+        }
+        PING => Ok(Frame::Ping),
+        ACK => read_ack(r),
+        CLOSE => {
+            let code = CloseCode::from_number(r.u16()?);
+            let len = usize::from(r.u8()?);
+            let text = std::str::from_utf8(r.take(len)?).map_err(|_| Malformed)?;
+            Ok(Frame::Close { code, text })
+        }
+        PATH_CHALLENGE => Ok(Frame::PathChallenge(r.array()?)),
+        PATH_RESPONSE => Ok(Frame::PathResponse(r.array()?)),
+        CONTROL => {
+            let offset = r.varint()?;
+            let len = r.varint_len(usize::from(u16::MAX))?;
+            Ok(Frame::Control { offset, bytes: r.take(len)? })
+        }
+        DATA => {
+            let transfer = r.varint()?;
+            let offset = r.varint()?;
+            let bytes = match r.u16()? {
+                0 => r.take(r.rest().len())?,
+                len => r.take(usize::from(len))?,
+            };
+            if bytes.is_empty() {
+                return Err(Malformed);
+            }
+            Ok(Frame::Data { transfer, offset, bytes })
+        }
+        MAX_DATA => Ok(Frame::MaxData(r.varint()?)),
+        MAX_CONTROL => Ok(Frame::MaxControl(r.varint()?)),
+        _ => Err(Malformed),
+    }
+}
+
+fn read_ack<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+    let largest = r.varint()?;
+    let delay = Duration::from_micros(r.varint()?);
+    let count = r.varint_len(MAX_ACK_RANGES - 1)?;
+    let mut low = largest.checked_sub(r.varint()?).ok_or(Malformed)?;
+    let mut ranges = Vec::with_capacity(count + 1);
+    ranges.push(low..largest + 1);
+    for _ in 0..count {
+        // As RFC 9000, section 19.3.1: the gap and the length count one less than they span.
+        let high = low.checked_sub(r.varint()?).and_then(|v| v.checked_sub(2)).ok_or(Malformed)?;
+        low = high.checked_sub(r.varint()?).ok_or(Malformed)?;
+        ranges.push(low..high + 1);
+    }
+    Ok(Frame::Ack { delay, ranges })
+}
+
+/// Appends PADDING up to `len` bytes in all.
+pub fn put_padding(out: &mut Vec<u8>, bytes: usize) {
+    out.resize(out.len() + bytes, PADDING);
+}
+
+/// Appends a PING.
+pub fn put_ping(out: &mut Vec<u8>) {
+    out.push(PING);
+}
+
+/// Appends an ACK of as many of `ranges` (highest first, at least one) as fit into `room` bytes. Returns how many did.
+pub fn put_ack(out: &mut Vec<u8>, delay: Duration, ranges: &[Range<u64>], room: usize) -> usize {
+    let Some((first, rest)) = ranges.split_first() else { return 0 };
+    let largest = first.end - 1;
+    let delay = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+    let mut body = Vec::with_capacity(room.min(64));
+    let mut used = 1 + varint_len(largest) + varint_len(delay) + 2 + varint_len(largest - first.start);
+    if used > room {
+        return 0;
+    }
+    let (mut count, mut low) = (0, first.start);
+    for r in rest.iter().take(MAX_ACK_RANGES - 1) {
+        let (gap, len) = (low - r.end - 1, r.end - 1 - r.start);
+        used += varint_len(gap) + varint_len(len);
+        if used > room {
+            break;
+        }
+        put_varint(&mut body, gap);
+        put_varint(&mut body, len);
+        (count, low) = (count + 1, r.start);
+    }
+    out.push(ACK);
+    put_varint(out, largest);
+    put_varint(out, delay);
+    put_varint(out, count);
+    put_varint(out, largest - first.start);
+    out.extend_from_slice(&body);
+    usize::try_from(count).expect("at most MAX_ACK_RANGES") + 1
+}
+
+/// Appends a CLOSE; the text is cut at a character boundary to [`MAX_CLOSE_TEXT`] bytes.
+pub fn put_close(out: &mut Vec<u8>, code: CloseCode, text: &str) {
+    let text = &text[..text.floor_char_boundary(MAX_CLOSE_TEXT)];
+    out.push(CLOSE);
+    out.extend_from_slice(&code.number().to_be_bytes());
+    out.push(u8::try_from(text.len()).expect("cut above"));
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends a PATH_CHALLENGE.
+pub fn put_path_challenge(out: &mut Vec<u8>, token: [u8; 8]) {
+    out.push(PATH_CHALLENGE);
+    out.extend_from_slice(&token);
+}
+
+/// Appends a PATH_RESPONSE.
+pub fn put_path_response(out: &mut Vec<u8>, token: [u8; 8]) {
+    out.push(PATH_RESPONSE);
+    out.extend_from_slice(&token);
+}
+
+/// Appends a CONTROL frame.
+pub fn put_control(out: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    out.push(CONTROL);
+    put_varint(out, offset);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a DATA frame with an explicit length; `bytes` is neither empty nor longer than 65,535.
+pub fn put_data(out: &mut Vec<u8>, transfer: u64, offset: u64, bytes: &[u8]) {
+    out.push(DATA);
+    put_varint(out, transfer);
+    put_varint(out, offset);
+    out.extend_from_slice(&u16::try_from(bytes.len()).expect("a datagram is smaller").to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a MAX_DATA.
+pub fn put_max_data(out: &mut Vec<u8>, limit: u64) {
+    out.push(MAX_DATA);
+    put_varint(out, limit);
+}
+
+/// Appends a MAX_CONTROL.
+pub fn put_max_control(out: &mut Vec<u8>, limit: u64) {
+    out.push(MAX_CONTROL);
+    put_varint(out, limit);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::RangeSet;
+    use crate::wire::codec::VARINT_MAX;
+
+    fn all(bytes: &[u8]) -> Result<Vec<Frame<'_>>, Malformed> {
+        let mut r = Reader::new(bytes);
+        let mut frames = Vec::new();
+        while !r.is_empty() {
+            frames.push(read(&mut r)?);
+        }
+        Ok(frames)
+    }
+
+    #[test]
+    fn every_frame_reads_back_as_it_was_written() {
+        let mut out = Vec::new();
+        put_ping(&mut out);
+        put_close(&mut out, CloseCode::Revoked, "gone");
+        put_path_challenge(&mut out, [1; 8]);
+        put_path_response(&mut out, [2; 8]);
+        put_control(&mut out, 70, b"abc");
+        put_data(&mut out, 5, 1 << 40, b"xyz");
+        put_max_data(&mut out, VARINT_MAX);
+        put_max_control(&mut out, 0);
+        put_padding(&mut out, 9);
+        assert_eq!(
+            all(&out).expect("well-formed"),
+            [
+                Frame::Ping,
+                Frame::Close { code: CloseCode::Revoked, text: "gone" },
+                Frame::PathChallenge([1; 8]),
+                Frame::PathResponse([2; 8]),
+                Frame::Control { offset: 70, bytes: b"abc" },
+                Frame::Data { transfer: 5, offset: 1 << 40, bytes: b"xyz" },
+                Frame::MaxData(VARINT_MAX),
+                Frame::MaxControl(0),
+                Frame::Padding,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_data_frame_of_length_zero_runs_to_the_end_of_the_packet() {
+        let bytes = [DATA, 3, 9, 0, 0, b'a', b'b'];
+        assert_eq!(all(&bytes), Ok(vec![Frame::Data { transfer: 3, offset: 9, bytes: b"ab" }]));
+        assert_eq!(all(&bytes[..5]), Err(Malformed), "but it may not be empty");
+    }
+
+    #[test]
+    fn malformed_frames_are_refused() {
+        for bytes in [
+            &[0x0a][..],                 // no such type
+            &[0x06, 0, 0, 0, 0],         // reserved: nothing negotiated it
+            &[0x7f],                     // no such type
+            &[CLOSE, 0, 0, 2, b'x'],     // past the end
+            &[CLOSE, 0, 0, 1, 0xff],     // not UTF-8
+            &[PATH_CHALLENGE, 1, 2, 3],  // short
+            &[CONTROL, 0, 5, b'x'],      // past the end
+            &[DATA, 0, 0, 0, 2, b'x'],   // past the end
+            &[ACK, 3, 0, 0, 4],          // below packet number 0
+            &[ACK, 3, 0, 1, 0, 2, 0],    // the second range is below 0
+            &[ACK, 3, 0, 0x41, 0x00, 0], // 256 further ranges
+        ] {
+            assert_eq!(all(bytes), Err(Malformed), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn close_codes_and_their_numbers_agree() {
+        for n in 0..20 {
+            assert_eq!(CloseCode::from_number(n).number(), n);
+        }
+    }
+
+    #[test]
+    fn a_long_close_text_is_cut_between_characters() {
+        let mut out = Vec::new();
+        put_close(&mut out, CloseCode::Ok, &"é".repeat(200));
+        let frames = all(&out).expect("well-formed");
+        assert_eq!(frames, [Frame::Close { code: CloseCode::Ok, text: &"é".repeat(127) }]);
+    }
+
+    proptest! {
+        #[test]
+        fn acknowledgements_read_back(cuts in proptest::collection::btree_set(0u64..100_000, 2..80), delay in 0u64..1 << 40) {
+            let cuts: Vec<u64> = cuts.into_iter().collect();
+            let set: RangeSet = cuts.chunks_exact(2).map(|c| c[0]..c[1]).collect();
+            let ranges: Vec<_> = set.iter().rev().collect();
+            let delay = Duration::from_micros(delay);
+            let mut out = Vec::new();
+            prop_assert_eq!(put_ack(&mut out, delay, &ranges, 10_000), ranges.len());
+            prop_assert_eq!(all(&out), Ok(vec![Frame::Ack { delay, ranges: ranges.clone() }]));
+            for room in 0..80 {
+                let mut short = Vec::new();
+                let n = put_ack(&mut short, delay, &ranges, room);
+                prop_assert!(short.len() <= room);
+                if n > 0 {
+                    prop_assert_eq!(all(&short), Ok(vec![Frame::Ack { delay, ranges: ranges[..n].to_vec() }]));
+                }
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = all(&bytes);
+        }
+    }
+}
