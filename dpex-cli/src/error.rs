@@ -124,6 +124,10 @@ impl std::error::Error for CliError {}
 
 /// The system's reason as a lower-case fragment, without the error number.
 pub(crate) fn reason(error: &io::Error) -> String {
+    // A text that somebody chose says more than its kind.
+    if error.get_ref().is_some() {
+        return error.to_string();
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or folder".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
