@@ -9,6 +9,8 @@ mod documents;
 mod generated;
 mod lookup;
 mod network;
+#[cfg_attr(not(test), expect(dead_code, reason = "the commands that fetch select by it"))]
+mod selection;
 mod server_add;
 mod server_clients;
 mod server_confirm;

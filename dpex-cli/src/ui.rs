@@ -7,6 +7,8 @@ mod escape;
 mod format;
 mod progress;
 mod table;
+#[cfg_attr(not(test), expect(dead_code, reason = "the commands that fetch show transfers"))]
+mod transfer;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use escape::escape;
-pub(crate) use format::day;
+pub(crate) use format::{day, size};
 pub(crate) use progress::Waiting;
 pub(crate) use table::Table;
 

@@ -84,7 +84,7 @@ fn change(request: &Request, known: &[(Slug, Person)], args: &AddArgs) -> CliRes
         return match person.status {
             Status::Active if person.grant.request_hash == *request.hash() => Ok(Change::Same(name.clone())),
             Status::Active => Err(CliError::usage(format!("`{name}` is enrolled already, with another request"))
-                .hint("ask her whether she made a new one; then run it again with --replace, which keeps her files")),
+                .hint("ask whether they made a new one; then run it again with --replace, which keeps their files")),
             Status::Revoked => Err(CliError::usage(format!("the access of `{name}` was ended"))
                 .hint("run it again with --replace to let them in again")),
         };

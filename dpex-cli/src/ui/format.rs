@@ -4,7 +4,6 @@ use dpex_core::types::Timestamp;
 use jiff::tz::TimeZone;
 
 /// A number of bytes in three or four significant characters: `9 B`, `1.4 KB`, `23 MB`. Powers of 1000.
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that list files use it"))]
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {

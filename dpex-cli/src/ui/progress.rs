@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Ui;
 
 /// How long work may take before anything is drawn.
-const CALM: Duration = Duration::from_millis(250);
+pub(super) const CALM: Duration = Duration::from_millis(250);
 
 /// A wait of unknown length, shown while this lives.
 #[derive(Debug)]
