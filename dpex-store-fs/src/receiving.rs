@@ -26,9 +26,12 @@ pub(crate) fn begin(root: &Folder, incoming: &Incoming, hidden: bool) -> Result<
     let folder = make_folders(root, &parent)?;
     check_target(&folder, name, incoming)?;
     let claim = Claim::take(folder, name, incoming.meta.size)?;
-    if let Err(no_room) = check_room(&claim.folder, incoming.meta.size) {
+    // Again, now that nobody else can: another reception may have ended between the look and the claim.
+    let checked =
+        check_target(&claim.folder, name, incoming).and_then(|()| check_room(&claim.folder, incoming.meta.size));
+    if let Err(refused) = checked {
         let _ = claim.release();
-        return Err(no_room);
+        return Err(refused);
     }
     Ok(FsPartial::new(claim, incoming.clone()))
 }

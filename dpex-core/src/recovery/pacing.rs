@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn a_promise_that_was_kept_earns_no_lateness_later() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 125_000_000);
+        let release = pacer.next_release(now, 1250).expect("the bucket is empty");
+        pacer.on_sent(release, 1250);
+        assert_eq!(pacer.budget(now + 1000 * MS), 125_000);
+    }
+
+    #[test]
     fn a_new_rate_counts_from_now_on() {
         let now = Instant::now();
         let mut pacer = drained(now, 1_200_000);

@@ -25,7 +25,7 @@ impl SmallDisk {
     fn mount(at: PathBuf) -> Option<Self> {
         std::fs::create_dir(&at).expect("made");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "dpex-test"]).arg(&at).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dpex_core::seal::{HandshakeError, Initiator, PairKeys, ResponseTerms, Verdict, open_init};
+use dpex_core::seal::{HandshakeError, Initiator, Knock, PairKeys, ResponseTerms, Verdict, open_init};
 use dpex_core::suite::{Aead, BlockCipher, CipherSuite, CryptoError, Hash, IdentityKey, KeyAgreement, Mac, PublicKey};
 use dpex_core::types::{Secret, Timestamp};
 use dpex_crypto_rustcrypto::SUITE;
@@ -13,6 +13,20 @@ use super::support::*;
 fn both_sides_end_with_the_same_secrets() {
     let (client, server) = handshake();
     assert_equal(&client, &server);
+}
+
+#[test]
+fn both_sides_end_with_the_same_secrets_in_simulations_too() {
+    let suite = dpex_core::testing::NullSuite::leak(1);
+    let pair = Arc::new(PairKeys::new(suite, &Secret::new([5; 32]), &peering()));
+    let knock = Knock::new(suite, &Secret::new([6; 32]));
+    let unsigned = Initiator::start(suite, &pair, stamp(1), &offer()).expect("started");
+    let (init, mut pending) = unsigned.finish(&CLIENT_SIGNATURE, &knock, None).expect("finished");
+    assert!(knock.admits(init.as_ref()));
+    let unsigned = open_init(suite, &pair, init.as_ref()).expect("authentic").respond(suite, &TERMS).expect("a share");
+    let (resp, server) = unsigned.finish(&SERVER_SIGNATURE).expect("finished");
+    let client = pending.open_resp(resp.as_ref()).expect("authentic").into_secrets();
+    assert_equal(&client.expect("accepted"), &server.expect("accepted"));
 }
 
 #[test]

@@ -250,6 +250,31 @@ fn in_avoidance_an_unused_window_does_not_grow_and_its_time_does_not_count() {
 }
 
 #[test]
+fn silence_counts_as_a_round_trip_at_most() {
+    let mut flow = Flow::avoiding(200);
+    flow.round_trip();
+    let before = flow.cubic.window();
+    flow.now += Duration::from_secs(100);
+    flow.round_trip();
+    assert!(flow.cubic.window() < before + before / 10, "{before} {}", flow.cubic.window());
+}
+
+#[test]
+fn slow_start_after_persistent_congestion_ends_at_the_threshold() {
+    let mut flow = Flow::avoiding(100);
+    flow.next_pn += 2;
+    let loss = flow.loss(&[flow.next_pn - 2, flow.next_pn - 1], true);
+    flow.cubic.on_congestion(flow.now, &loss);
+    let ssthresh = flow.cubic.ssthresh;
+    while flow.cubic.in_slow_start() {
+        let in_flight = flow.send(1.0);
+        flow.round += 1;
+        flow.ack(in_flight, flow.next_pn - 1);
+    }
+    assert!((flow.cubic.window - ssthresh).abs() < f64::EPSILON, "{} {ssthresh}", flow.cubic.window);
+}
+
+#[test]
 fn a_reduction_is_undone_when_all_its_losses_were_spurious_and_not_while_one_stands() {
     let mut flow = Flow::avoiding(200);
     for _ in 0..20 {

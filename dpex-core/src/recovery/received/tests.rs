@@ -125,6 +125,8 @@ fn on_a_busy_path_that_falls_silent_an_eighth_of_a_round_trip_is_the_longest_wai
     received.ack(now, 9);
     received.on_packet(now, next, true, RTT);
     assert_eq!(received.timeout(), Some(now + RTT / 8));
+    received.on_packet(now + MS, next + 1, true, RTT);
+    assert_eq!(received.timeout(), Some(now + RTT / 8), "the first of them has waited longest");
 }
 
 #[test]

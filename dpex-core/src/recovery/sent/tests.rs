@@ -273,6 +273,34 @@ fn a_rate_sample_is_what_arrived_in_a_round_trip() {
 }
 
 #[test]
+fn idle_time_is_not_part_of_a_rate() {
+    let mut sender = Sender::having_sent(1);
+    let _ = sender.ack(80, &[0..1]);
+    sender.send(10_000, 10);
+    let outcome = sender.ack(10_089, &[0..11]);
+    let rate = outcome.ack.and_then(|ack| ack.rate).expect("a sample");
+    assert_eq!((rate.delivered, rate.interval), (12_000, 89 * MS));
+}
+
+#[test]
+fn reordering_that_is_waited_for_keeps_the_window_wide_and_a_path_in_order_narrows_it() {
+    for (reorders, widened) in [(true, true), (false, false)] {
+        let mut sender = Sender::having_sent(5);
+        let _ = sender.ack(84, &[1..5]);
+        assert_eq!(sender.ack(85, &[0..5]).spurious, 1);
+        for round in 0..40 {
+            let (first, ms) = (sender.packets.next_pn(), 100 * (round + 1));
+            sender.send(ms, 5);
+            if reorders {
+                assert!(sender.ack(ms + 84, &[first + 1..first + 5]).lost.is_empty());
+            }
+            assert_eq!(sender.ack(ms + 85, &[first..first + 5]).spurious, 0);
+        }
+        assert_eq!(sender.packets.reordering.eighths() > 1, widened, "reorders: {reorders}");
+    }
+}
+
+#[test]
 fn samples_say_for_a_round_trip_that_the_application_had_nothing_to_send() {
     let mut sender = Sender::having_sent(2);
     sender.packets.on_app_limited();
