@@ -27,7 +27,6 @@ struct Stored {
     nanos: u32,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the network commands persist stamps"))]
 impl Stamps {
     /// Stamps kept as one small file a peer in `dir`.
     pub(super) fn new(dir: PathBuf) -> Self {

@@ -65,7 +65,9 @@ pub struct Person {
     pub key: Arc<dyn PublicKey>,
     /// The last stamp accepted.
     pub last_stamp: Timestamp,
-    /// Nothing is accepted from this moment on: the enrolment has expired, or was never used in time.
+    /// The first handshake must come before this moment (ENR rules, PROTOCOL.md, section 2.4).
+    pub first_use_before: Option<Timestamp>,
+    /// Nothing is accepted from this moment on.
     pub not_after: Option<Timestamp>,
 }
 
@@ -277,7 +279,9 @@ impl Endpoint {
         let Some(person) = self.people.get(&id) else { return Ok(()) };
         let init = open_init(self.config.suite, &person.pair, datagram).map_err(Rejection::Malformed)?;
         check_stamp(person, init.stamp)?;
-        if person.not_after.is_some_and(|at| now.wall >= at) {
+        let unused = person.last_stamp == Timestamp::EPOCH;
+        let ends = [person.not_after, person.first_use_before.filter(|_| unused)];
+        if ends.into_iter().flatten().any(|at| now.wall >= at) {
             return Err(Rejection::Expired);
         }
         let in_rate = self.by_person_and_source.take(now.at, (id, source(from))) && self.by_person.take(now.at, id);
