@@ -20,11 +20,15 @@ use std::time::Duration;
 
 mod controller;
 mod cubic;
+mod hystart;
+mod loss;
 mod pacing;
 mod rate;
 mod received;
 mod rtt;
 mod sent;
+#[cfg(test)]
+mod simulation;
 
 pub use controller::{AckEvent, Controller, LossEvent, LostSample, SpuriousLoss};
 pub use cubic::Cubic;

@@ -1,1 +1,12 @@
 //! The network in a test tube, and the test doubles of the three joints.
+
+mod counting_suite;
+mod mem_store;
+mod mem_transport;
+mod null_suite;
+pub mod transport_cases;
+
+pub use counting_suite::{CountingSuite, Counts};
+pub use mem_store::{Fault, MemStore, ready, synthetic_bytes};
+pub use mem_transport::{MemNet, MemTransport};
+pub use null_suite::NullSuite;

@@ -33,5 +33,5 @@ pub enum Accepted {
     No,
 }
 
-/// Most out-of-order ranges kept for one stream or one block (lesson of RUSTSEC-2026-0185).
+/// Most out-of-order ranges kept of the control stream (lesson of RUSTSEC-2026-0185).
 pub const MAX_RANGES: usize = 256;

@@ -127,12 +127,7 @@ impl Identity {
         pss().sign(Some(source), &self.key, &Sha256::digest(message)).map_err(Error::Sign)
     }
 
-    fn unwrap_with<R: TryCryptoRng>(
-        &self,
-        source: &mut R,
-        label: &[u8],
-        wrapped: &[u8],
-    ) -> Result<Secret<32>, Error> {
+    fn unwrap_with<R: TryCryptoRng>(&self, source: &mut R, label: &[u8], wrapped: &[u8]) -> Result<Secret<32>, Error> {
         let opened = oaep(label)?.decrypt(Some(source), &self.key, wrapped).map_err(|error| match error {
             rsa::Error::Rng => Error::Random,
             rsa::Error::Internal => Error::Fault,

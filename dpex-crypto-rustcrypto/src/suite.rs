@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use dpex_core::suite::{
-    Aead, BlockCipher, CipherSuite, CryptoError, Hash, IdentityKey, KeyAgreement, Mac, PublicKey,
-};
+use dpex_core::suite::{Aead, BlockCipher, CipherSuite, CryptoError, Hash, IdentityKey, KeyAgreement, Mac, PublicKey};
 use dpex_core::types::Secret;
 use getrandom::SysRng;
 

@@ -1,1 +1,27 @@
-//! (under construction)
+//! A [`FileStore`](dpex_core::store::FileStore) over one folder of the local file system.
+//!
+//! * **Fenced.** Every name is walked part by part through directory handles with `O_NOFOLLOW`, so no symbolic link
+//!   below the root is ever followed, not even one that points inside, and no race can make it so. Only regular files
+//!   and folders are listed or opened.
+//! * **Whole.** A file is received as `NAME.part` and takes its name in one `rename` after it is complete and on disk.
+//! * **Honest.** A file is read through one descriptor and checked after every read; what was written is told to the
+//!   disk before its name exists.
+//!
+//! What it refuses to do: follow links, make links, set modes beyond "executable or not", preallocate.
+//! Every system call that may wait runs on tokio's blocking threads.
+
+#[cfg(not(unix))]
+compile_error!("dpex-store-fs needs a Unix: directory handles, O_NOFOLLOW and flock are what its promises rest on");
+
+mod blocking;
+mod error;
+mod fence;
+mod listing;
+mod partial;
+mod parts;
+pub mod portable;
+mod receiving;
+mod source;
+mod store;
+
+pub use store::{FsStore, Options};

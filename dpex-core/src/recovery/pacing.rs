@@ -80,8 +80,10 @@ impl Pacer {
         self.rate.max(self.datagram).max(1)
     }
 
+    /// Tokens earned in that time, of which more than a minute's makes no difference.
     fn earned(&self, time: Duration) -> i128 {
-        i128::from(self.effective_rate()) * i128::try_from(time.as_nanos()).unwrap_or(i128::from(u64::MAX))
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(60_000_000_000);
+        i128::from(self.effective_rate()) * i128::from(nanos)
     }
 
     fn burst(&self) -> i128 {
@@ -98,5 +100,134 @@ impl Pacer {
         let elapsed = now.saturating_duration_since(self.filled);
         self.filled = self.filled.max(now);
         self.tokens = (self.tokens + self.earned(elapsed)).min(self.depth(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A drained pacer of 1200-byte datagrams.
+    fn drained(now: Instant, rate: u64) -> Pacer {
+        let mut pacer = Pacer::new(now);
+        pacer.set_rate(now, rate);
+        let budget = pacer.budget(now);
+        pacer.on_sent(now, budget);
+        pacer
+    }
+
+    #[test]
+    fn an_idle_bucket_of_a_slow_path_holds_ten_datagrams_and_no_more() {
+        let now = Instant::now();
+        let mut pacer = Pacer::new(now);
+        pacer.set_rate(now, 1_000_000);
+        assert_eq!(pacer.budget(now), 12_000);
+        assert_eq!(pacer.budget(now + 1000 * MS), 12_000);
+        pacer.set_datagram_size(1452);
+        assert_eq!(pacer.budget(now + 2000 * MS), 14_520);
+    }
+
+    #[test]
+    fn an_idle_bucket_of_a_fast_path_holds_a_millisecond_and_no_more() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 125_000_000);
+        assert_eq!(pacer.budget(now + MS), 125_000);
+        assert_eq!(pacer.budget(now + 1000 * MS), 125_000);
+    }
+
+    #[test]
+    fn a_datagram_may_leave_when_it_is_earned_and_not_a_nanosecond_earlier() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 1_200_000);
+        let release = pacer.next_release(now, 1200).expect("the bucket is empty");
+        assert_eq!(release, now + MS);
+        assert_eq!(pacer.budget(release - Duration::from_nanos(1)), 1199);
+        assert_eq!(pacer.budget(release), 1200);
+        assert_eq!(pacer.next_release(release, 1200), None);
+    }
+
+    #[test]
+    fn an_overdrawn_bucket_is_paid_back_before_anything_leaves() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 1_200_000);
+        pacer.on_sent(now, 2400);
+        assert_eq!(pacer.next_release(now, 1200), Some(now + 3 * MS));
+        assert_eq!(pacer.budget(now + 2 * MS), 0);
+        assert_eq!(pacer.budget(now + 3 * MS), 1200);
+    }
+
+    #[test]
+    fn more_than_a_bucketful_is_released_when_the_bucket_is_full() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 1_200_000);
+        assert_eq!(pacer.next_release(now, 1_000_000), Some(now + 10 * MS));
+    }
+
+    #[test]
+    fn a_timer_that_fires_late_costs_no_rate_up_to_four_milliseconds() {
+        for (late, earned) in [(MS, 126_250), (4 * MS, 501_250), (9 * MS, 501_250 + 123_750)] {
+            let now = Instant::now();
+            let mut pacer = drained(now, 125_000_000);
+            let release = pacer.next_release(now, 1250).expect("the bucket is empty");
+            assert_eq!(release, now + Duration::from_micros(10));
+            assert_eq!(pacer.budget(release + late), earned, "{late:?} late");
+        }
+    }
+
+    #[test]
+    fn a_caller_that_was_promised_nothing_earns_no_lateness() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 125_000_000);
+        assert_eq!(pacer.budget(now + 4 * MS), 125_000);
+    }
+
+    #[test]
+    fn a_promise_that_was_kept_earns_no_lateness_later() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 125_000_000);
+        let release = pacer.next_release(now, 1250).expect("the bucket is empty");
+        pacer.on_sent(release, 1250);
+        assert_eq!(pacer.budget(now + 1000 * MS), 125_000);
+    }
+
+    #[test]
+    fn a_new_rate_counts_from_now_on() {
+        let now = Instant::now();
+        let mut pacer = drained(now, 1_200_000);
+        pacer.set_rate(now + MS, 2_400_000);
+        assert_eq!(pacer.budget(now + 2 * MS), 1200 + 2400);
+    }
+
+    #[test]
+    fn extreme_rates_and_times_are_survived() {
+        let now = Instant::now();
+        for rate in [0, 1, u64::MAX] {
+            let mut pacer = drained(now, rate);
+            pacer.on_sent(now, usize::MAX);
+            assert!(pacer.next_release(now, usize::MAX).is_some());
+            let _ = pacer.budget(now + Duration::from_secs(1 << 40));
+        }
+    }
+
+    #[test]
+    fn over_a_second_the_rate_is_kept_whatever_the_timer_granularity_up_to_four_milliseconds() {
+        for tick in [1u64, 10, 100, 1000, 2000, 4000] {
+            let start = Instant::now();
+            let mut pacer = drained(start, 25_000_000);
+            let (mut now, mut sent) = (start, 0);
+            while now < start + 1000 * MS {
+                if let Some(release) = pacer.next_release(now, 1200) {
+                    let micros = u64::try_from((release - start).as_micros()).expect("short") + 1;
+                    now = start + Duration::from_micros(micros.div_ceil(tick) * tick);
+                    continue;
+                }
+                let burst = pacer.budget(now) / 1200 * 1200;
+                pacer.on_sent(now, burst);
+                sent += burst;
+            }
+            assert!((24_700_000..=25_150_000).contains(&sent), "{sent} bytes with a timer of {tick} us");
+        }
     }
 }

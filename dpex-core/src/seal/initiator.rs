@@ -120,8 +120,7 @@ impl UnsignedInit {
         datagram.extend_from_slice(&head);
         datagram.extend_from_slice(payload.as_ref());
         datagram.extend_from_slice(&tag);
-        let mac1 = knock.mac1(&datagram);
-        let datagram = knock.put_macs(datagram, cookie)?;
+        let (datagram, mac1) = knock.put_macs(datagram, cookie)?;
         let share = Share::Fresh(agreement);
         Ok((datagram, PendingInit { suite, rid: stage0.rid(), stage0, th1, mac1, offer, share }))
     }
@@ -133,7 +132,8 @@ impl fmt::Debug for UnsignedInit {
     }
 }
 
-/// An INIT that was sent and waits for RESP or COOKIE.
+/// An INIT that was sent and waits for RESP or COOKIE. Holds secrets of the handshake: drop it, and its siblings, once
+/// one of them led to a session.
 pub struct PendingInit {
     suite: &'static dyn CipherSuite,
     stage0: Stage0,

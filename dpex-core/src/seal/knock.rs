@@ -49,7 +49,7 @@ impl Knock {
         }
     }
 
-    /// Completes INIT: appends both MACs to its first part. Without a cookie the second is random, so that INITs look
+    /// Completes INIT: appends both MACs to its first part, and returns `mac1` too. Without a cookie the second is random, so that INITs look
     /// alike.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Knock {
         &self,
         mut before: Vec<u8>,
         cookie: Option<&[u8; 16]>,
-    ) -> Result<Box<[u8; HANDSHAKE_LEN]>, CryptoError> {
+    ) -> Result<(Box<[u8; HANDSHAKE_LEN]>, [u8; 16]), CryptoError> {
         if before.len() != BEFORE_MAC1 {
             return Err(CryptoError::BadLength);
         }
@@ -74,7 +74,7 @@ impl Knock {
             }
         };
         before.extend_from_slice(&mac2);
-        before.try_into().map_err(|_| CryptoError::BadLength)
+        Ok((before.try_into().map_err(|_| CryptoError::BadLength)?, mac1))
     }
 
     /// COOKIE for an INIT with this `mac1`.

@@ -2,6 +2,7 @@
 
 mod opener;
 mod sealer;
+mod usage;
 
 use std::time::Duration;
 

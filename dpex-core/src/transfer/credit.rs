@@ -18,12 +18,17 @@ impl Allowance {
         self.limit = self.limit.max(limit);
     }
 
+    /// Does the credit cover a block?
+    #[must_use]
+    pub fn covers(&self, len: usize) -> bool {
+        self.opened + len as u64 <= self.limit
+    }
+
     /// Counts a block if the credit covers it.
     pub fn open(&mut self, len: usize) -> bool {
-        let after = self.opened + len as u64;
-        let covered = after <= self.limit;
+        let covered = self.covers(len);
         if covered {
-            self.opened = after;
+            self.opened += len as u64;
         }
         covered
     }

@@ -90,6 +90,19 @@ impl Outgoing {
         Some((range.start, &kept.bytes[start..start + len]))
     }
 
+    /// Is anything waiting to be sent?
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.kept.values().any(|k| !k.unsent.is_empty())
+    }
+
+    /// Would [`Self::take`] give anything?
+    #[must_use]
+    pub fn can_send(&self, credit: &Allowance) -> bool {
+        let next = self.kept.values().find(|k| !k.unsent.is_empty());
+        next.is_some_and(|k| k.opened || credit.covers(k.bytes.len()))
+    }
+
     /// A piece arrived.
     pub fn on_acked(&mut self, range: Range<u64>) {
         let index = range.start >> self.geometry.block_log2();
@@ -121,7 +134,7 @@ impl Outgoing {
     /// Has everything been sent at least once, with nothing waiting to be sent again?
     #[must_use]
     pub fn all_sent(&self) -> bool {
-        self.all_read() && self.kept.values().all(|k| k.unsent.is_empty())
+        self.all_read() && !self.has_unsent()
     }
 
     /// The file's hash, once every block is read.
@@ -134,6 +147,12 @@ impl Outgoing {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.used
+    }
+
+    /// Bytes of blocks being read.
+    #[must_use]
+    pub fn reading(&self) -> usize {
+        self.reading
     }
 
     /// Bytes of blocks being read or kept.

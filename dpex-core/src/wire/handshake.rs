@@ -2,12 +2,23 @@
 //!
 //! Whether anything in them is authentic is for [`crate::seal`] to say.
 
+mod cookie;
 pub mod extensions;
+mod init;
+mod resp;
 
-use crate::types::{Fingerprint, Timestamp};
+pub use cookie::{COOKIE_HEAD, Cookie};
+pub use init::{
+    BEFORE_MAC1, BEFORE_MAC2, INIT_HEAD, INIT_PAYLOAD, Init, InitPayload, init_signed_parts, put_init_signature,
+    stamp_bytes,
+};
+pub use resp::{
+    CHOICE, Choice, RESP_BEFORE_C2, RESP_HEAD, RESP_PAYLOAD, Resp, RespPayload, put_resp_signature, resp_signed_parts,
+};
+
+use crate::types::Timestamp;
 use crate::wire::codec::{Malformed, Reader};
-use crate::wire::packet::{COOKIE_LEN, HANDSHAKE_LEN, TAG_LEN};
-use extensions::{Extension, Extensions, ExtensionsMut};
+use extensions::Extensions;
 
 /// The protocol version this implementation speaks.
 pub const VERSION_1: u16 = 1;
@@ -16,38 +27,10 @@ pub const SUITE_1: u16 = 1;
 /// [`SUITE_1`] and a mandatory ML-KEM-768 ratchet.
 pub const SUITE_2: u16 = 2;
 
-/// Bytes of INIT that are not encrypted: nonce and tag.
-pub const INIT_HEAD: usize = 48;
-/// Bytes of INIT that `mac1` covers.
-pub const BEFORE_MAC1: usize = 1168;
-/// Bytes of INIT that `mac2` covers.
-pub const BEFORE_MAC2: usize = 1184;
-/// Bytes of INIT's plaintext, `P_init`.
-pub const INIT_PAYLOAD: usize = 1104;
-/// Bytes of RESP before `C1`: receiver id and nonce.
-pub const RESP_HEAD: usize = 40;
-/// Bytes of RESP before `C2`.
-pub const RESP_BEFORE_C2: usize = 92;
-/// Bytes of RESP's first plaintext, `P1`.
-pub const CHOICE: usize = 36;
-/// Bytes of RESP's second plaintext, `P2`.
-pub const RESP_PAYLOAD: usize = 1092;
-/// Bytes of COOKIE before its ciphertext.
-pub const COOKIE_HEAD: usize = 40;
 /// The smallest UDP payload both sides must accept.
 pub const MIN_UDP_PAYLOAD: u16 = 1200;
 
 const SIGNATURE_ROOM: usize = 512;
-const INIT_SIGNED: usize = 132;
-const RESP_SIGNED: usize = 16;
-
-const _: () = {
-    assert!(BEFORE_MAC1 == INIT_HEAD + INIT_PAYLOAD + TAG_LEN);
-    assert!(HANDSHAKE_LEN == BEFORE_MAC2 + 16 && BEFORE_MAC2 == BEFORE_MAC1 + 16);
-    assert!(RESP_BEFORE_C2 == RESP_HEAD + CHOICE + TAG_LEN);
-    assert!(HANDSHAKE_LEN == RESP_BEFORE_C2 + RESP_PAYLOAD + TAG_LEN);
-    assert!(COOKIE_LEN == COOKIE_HEAD + 16 + TAG_LEN);
-};
 
 /// Up to four code points in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -84,112 +67,6 @@ impl Preferences {
     }
 }
 
-/// INIT as it travels.
-#[derive(Clone, Debug)]
-pub struct Init<'a> {
-    /// Nonce and tag: the associated data.
-    pub head: [u8; INIT_HEAD],
-    /// `N_c`.
-    pub nonce: [u8; 32],
-    /// Names the enrolment to the one who has its key.
-    pub tag: [u8; 16],
-    /// The encrypted payload.
-    pub body: [u8; INIT_PAYLOAD],
-    /// The payload's GCM tag.
-    pub body_tag: [u8; TAG_LEN],
-    /// What `mac1` covers.
-    pub before_mac1: &'a [u8],
-    /// The server-wide gate.
-    pub mac1: [u8; 16],
-    /// What `mac2` covers.
-    pub before_mac2: &'a [u8],
-    /// Proof of address, or random.
-    pub mac2: [u8; 16],
-}
-
-impl<'a> Init<'a> {
-    /// Takes a datagram apart.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it is not exactly [`HANDSHAKE_LEN`] long.
-    pub fn parse(datagram: &'a [u8]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(exactly::<HANDSHAKE_LEN>(datagram)?);
-        let head: [u8; INIT_HEAD] = r.array()?;
-        let mut h = Reader::new(&head);
-        Ok(Self {
-            nonce: h.array()?,
-            tag: h.array()?,
-            head,
-            body: r.array()?,
-            body_tag: r.array()?,
-            before_mac1: Reader::new(datagram).take(BEFORE_MAC1)?,
-            mac1: r.array()?,
-            before_mac2: Reader::new(datagram).take(BEFORE_MAC2)?,
-            mac2: r.array()?,
-        })
-    }
-}
-
-/// What INIT says, `P_init`, without its signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InitPayload {
-    /// `e_c`.
-    pub share: [u8; 32],
-    /// Strictly increasing for one enrolment.
-    pub stamp: Timestamp,
-    /// Offered protocol versions.
-    pub versions: Preferences,
-    /// Offered suites.
-    pub suites: Preferences,
-    /// Whom the client means to reach.
-    pub server: Fingerprint,
-    /// Who the client is.
-    pub client: Fingerprint,
-    /// The largest UDP payload the client takes.
-    pub max_udp_payload: u16,
-    /// Seconds.
-    pub idle_timeout: u16,
-}
-
-impl InitPayload {
-    /// The payload as bytes, its signature still to come. `None` for a stamp before 1970, which cannot travel.
-    #[must_use]
-    pub fn to_bytes(&self) -> Option<Box<[u8; INIT_PAYLOAD]>> {
-        let mut out = Vec::with_capacity(INIT_PAYLOAD);
-        out.extend_from_slice(&self.share);
-        out.extend_from_slice(&stamp_bytes(self.stamp)?);
-        for code in self.versions.0.iter().chain(&self.suites.0) {
-            out.extend_from_slice(&code.to_be_bytes());
-        }
-        out.extend_from_slice(self.server.as_bytes());
-        out.extend_from_slice(self.client.as_bytes());
-        out.extend_from_slice(&self.max_udp_payload.to_be_bytes());
-        out.extend_from_slice(&self.idle_timeout.to_be_bytes());
-        out.resize(INIT_PAYLOAD, 0);
-        out.try_into().ok()
-    }
-
-    /// Reads a payload whose signature and extensions come after it.
-    ///
-    /// # Errors
-    /// [`Malformed`] if a field is out of range, or reserved or padding bytes are not zero.
-    pub fn parse(bytes: &[u8; INIT_PAYLOAD]) -> Result<(Self, Signed<'_>), Malformed> {
-        let mut r = Reader::new(bytes);
-        let payload = Self {
-            share: r.array()?,
-            stamp: read_stamp(&mut r)?,
-            versions: Preferences::read(&mut r)?,
-            suites: Preferences::read(&mut r)?,
-            server: Fingerprint(r.array()?),
-            client: Fingerprint(r.array()?),
-            max_udp_payload: read_max_udp_payload(&mut r)?,
-            idle_timeout: r.u16()?,
-        };
-        zero(r.u32()?)?;
-        Ok((payload, Signed::read(r)?))
-    }
-}
-
 /// The part of a payload that every handshake message ends in.
 #[derive(Clone, Debug)]
 pub struct Signed<'a> {
@@ -212,200 +89,6 @@ impl<'a> Signed<'a> {
         }
         Ok(Self { signature, extensions: Extensions::parse(r.rest())? })
     }
-}
-
-/// The two parts of `P_init` that the client signs.
-#[must_use]
-pub fn init_signed_parts(payload: &[u8; INIT_PAYLOAD]) -> [&[u8]; 2] {
-    signed_parts(payload, INIT_SIGNED)
-}
-
-/// The two parts of `P2` that the server signs.
-#[must_use]
-pub fn resp_signed_parts(payload: &[u8; RESP_PAYLOAD]) -> [&[u8]; 2] {
-    signed_parts(payload, RESP_SIGNED)
-}
-
-/// Writes the signature into `P_init`.
-///
-/// # Errors
-/// [`Malformed`] unless it is 384 or 512 bytes long.
-pub fn put_init_signature(payload: &mut [u8; INIT_PAYLOAD], signature: &[u8]) -> Result<(), Malformed> {
-    put_signature(payload, INIT_SIGNED, signature)
-}
-
-/// Writes the signature into `P2`.
-///
-/// # Errors
-/// [`Malformed`] unless it is 384 or 512 bytes long.
-pub fn put_resp_signature(payload: &mut [u8; RESP_PAYLOAD], signature: &[u8]) -> Result<(), Malformed> {
-    put_signature(payload, RESP_SIGNED, signature)
-}
-
-/// RESP as it travels.
-#[derive(Clone, Debug)]
-pub struct Resp {
-    /// Receiver id and nonce: the associated data of the first ciphertext.
-    pub head: [u8; RESP_HEAD],
-    /// Which INIT this answers.
-    pub rid: [u8; 8],
-    /// `N_s`.
-    pub nonce: [u8; 32],
-    /// The encrypted [`Choice`].
-    pub choice: [u8; CHOICE],
-    /// Its GCM tag.
-    pub choice_tag: [u8; TAG_LEN],
-    /// All of the above: the associated data of the second ciphertext.
-    pub before_c2: [u8; RESP_BEFORE_C2],
-    /// The encrypted payload.
-    pub body: [u8; RESP_PAYLOAD],
-    /// Its GCM tag.
-    pub body_tag: [u8; TAG_LEN],
-}
-
-impl Resp {
-    /// Takes a datagram apart.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it is not exactly [`HANDSHAKE_LEN`] long.
-    pub fn parse(datagram: &[u8]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(exactly::<HANDSHAKE_LEN>(datagram)?);
-        let before_c2: [u8; RESP_BEFORE_C2] = r.array()?;
-        let head: [u8; RESP_HEAD] = Reader::new(&before_c2).array()?;
-        let mut h = Reader::new(&before_c2);
-        Ok(Self {
-            head,
-            rid: h.array()?,
-            nonce: h.array()?,
-            choice: h.array()?,
-            choice_tag: h.array()?,
-            before_c2,
-            body: r.array()?,
-            body_tag: r.array()?,
-        })
-    }
-}
-
-/// The server's share and choice, `P1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// `e_s`.
-    pub share: [u8; 32],
-    /// Chosen version, or 0 in a refusal.
-    pub version: u16,
-    /// Chosen suite, or 0 in a refusal.
-    pub suite: u16,
-}
-
-impl Choice {
-    /// As bytes.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; CHOICE] {
-        let mut out = [0; CHOICE];
-        let tail = self.version.to_be_bytes().into_iter().chain(self.suite.to_be_bytes());
-        out.iter_mut().zip(self.share.into_iter().chain(tail)).for_each(|(to, from)| *to = from);
-        out
-    }
-
-    /// Reads what [`Self::to_bytes`] writes.
-    ///
-    /// # Errors
-    /// None today: every value can be read. Whether it may be accepted is the reader's decision.
-    pub fn parse(bytes: &[u8; CHOICE]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(bytes);
-        Ok(Self { share: r.array()?, version: r.u16()?, suite: r.u16()? })
-    }
-}
-
-/// What RESP says under its signature, `P2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RespPayload {
-    /// The largest UDP payload the server takes.
-    pub max_udp_payload: u16,
-    /// Seconds.
-    pub idle_timeout: u16,
-    /// The server's clock, whole seconds.
-    pub server_time: Timestamp,
-    /// Why the server refuses, if it does.
-    pub refusal: Option<u16>,
-}
-
-impl RespPayload {
-    /// The payload as bytes, its signature still to come. A clock before 1970 travels as 0.
-    #[must_use]
-    pub fn to_bytes(&self) -> Box<[u8; RESP_PAYLOAD]> {
-        let mut out = Vec::with_capacity(RESP_PAYLOAD);
-        out.extend_from_slice(&self.max_udp_payload.to_be_bytes());
-        out.extend_from_slice(&self.idle_timeout.to_be_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&u64::try_from(self.server_time.secs()).unwrap_or(0).to_be_bytes());
-        out.resize(RESP_SIGNED + 2 + SIGNATURE_ROOM, 0);
-        let start = out.len();
-        out.resize(RESP_PAYLOAD, 0);
-        if let Some(code) = self.refusal {
-            let error = Extension { kind: extensions::ERROR, critical: true, value: &code.to_be_bytes() };
-            ExtensionsMut::new(&mut out[start..]).put(error).expect("six bytes fit into 562");
-        }
-        out.try_into().expect("resized to this length")
-    }
-
-    /// Reads a payload, its signature and its extensions.
-    ///
-    /// # Errors
-    /// [`Malformed`] if a field is out of range, or reserved or padding bytes are not zero.
-    pub fn parse(bytes: &[u8; RESP_PAYLOAD]) -> Result<(Self, Signed<'_>), Malformed> {
-        let mut r = Reader::new(bytes);
-        let max_udp_payload = read_max_udp_payload(&mut r)?;
-        let idle_timeout = r.u16()?;
-        zero(r.u32()?)?;
-        let server_time = timestamp(r.u64()?, 0)?;
-        let signed = Signed::read(r)?;
-        let refusal = match signed.extensions.clone().find(|e| e.kind == extensions::ERROR) {
-            Some(error) => Some(u16::from_be_bytes(error.value.try_into().map_err(|_| Malformed)?)),
-            None => None,
-        };
-        Ok((Self { max_udp_payload, idle_timeout, server_time, refusal }, signed))
-    }
-}
-
-/// COOKIE as it travels.
-#[derive(Clone, Copy, Debug)]
-pub struct Cookie {
-    /// Receiver id and salt: the associated data.
-    pub head: [u8; COOKIE_HEAD],
-    /// Which INIT this answers.
-    pub rid: [u8; 8],
-    /// `R`.
-    pub salt: [u8; 32],
-    /// The encrypted cookie.
-    pub cookie: [u8; 16],
-    /// Its GCM tag.
-    pub tag: [u8; TAG_LEN],
-}
-
-impl Cookie {
-    /// Takes a datagram apart.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it is not exactly [`COOKIE_LEN`] long.
-    pub fn parse(datagram: &[u8]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(exactly::<COOKIE_LEN>(datagram)?);
-        let head: [u8; COOKIE_HEAD] = r.array()?;
-        let mut h = Reader::new(&head);
-        Ok(Self { rid: h.array()?, salt: h.array()?, head, cookie: r.array()?, tag: r.array()? })
-    }
-}
-
-/// A stamp as it travels: `u64` seconds, `u32` nanoseconds. `None` before 1970.
-#[must_use]
-pub fn stamp_bytes(stamp: Timestamp) -> Option<[u8; 12]> {
-    let secs = u64::try_from(stamp.secs()).ok()?;
-    let value = u128::from(secs) << 32 | u128::from(stamp.nanos());
-    value.to_be_bytes().last_chunk().copied()
-}
-
-fn read_stamp(r: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
-    timestamp(r.u64()?, r.u32()?)
 }
 
 fn timestamp(secs: u64, nanos: u32) -> Result<Timestamp, Malformed> {
@@ -442,4 +125,84 @@ fn put_signature(payload: &mut [u8], at: usize, signature: &[u8]) -> Result<(), 
     let bytes = len.to_be_bytes().into_iter().chain(signature.iter().copied()).chain(std::iter::repeat(0));
     payload.iter_mut().skip(at).take(2 + SIGNATURE_ROOM).zip(bytes).for_each(|(to, from)| *to = from);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::Fingerprint;
+    use crate::wire::packet::{COOKIE_LEN, HANDSHAKE_LEN};
+
+    #[test]
+    fn the_datagrams_are_cut_at_their_documented_offsets() {
+        let bytes: Vec<u8> = (0u8..=250).cycle().take(HANDSHAKE_LEN).collect();
+        let init = Init::parse(&bytes).expect("its length");
+        assert_eq!((&init.head[..], &init.nonce[..], &init.tag[..]), (&bytes[..48], &bytes[..32], &bytes[32..48]));
+        assert_eq!((&init.body[..], &init.body_tag[..]), (&bytes[48..1152], &bytes[1152..1168]));
+        assert_eq!((init.before_mac1, &init.mac1[..]), (&bytes[..1168], &bytes[1168..1184]));
+        assert_eq!((init.before_mac2, &init.mac2[..]), (&bytes[..1184], &bytes[1184..]));
+        let resp = Resp::parse(&bytes).expect("its length");
+        assert_eq!((&resp.head[..], &resp.rid[..], &resp.nonce[..]), (&bytes[..40], &bytes[..8], &bytes[8..40]));
+        assert_eq!((&resp.choice[..], &resp.choice_tag[..]), (&bytes[40..76], &bytes[76..92]));
+        assert_eq!((&resp.before_c2[..], &resp.body[..]), (&bytes[..92], &bytes[92..1184]));
+        assert_eq!(resp.body_tag[..], bytes[1184..]);
+        let cookie = Cookie::parse(&bytes[..COOKIE_LEN]).expect("its length");
+        assert_eq!((&cookie.head[..], &cookie.rid[..], &cookie.salt[..]), (&bytes[..40], &bytes[..8], &bytes[8..40]));
+        assert_eq!((&cookie.cookie[..], &cookie.tag[..]), (&bytes[40..56], &bytes[56..72]));
+    }
+
+    #[test]
+    fn preferences_keep_their_order_and_leave_zeros_out() {
+        let ours = Preferences::new(&[0, 3, 0, 1, 2, 7, 8]);
+        assert_eq!(ours.iter().collect::<Vec<_>>(), [3, 1, 2, 7]);
+        assert!(ours.contains(7) && !ours.contains(8) && !ours.contains(0));
+        assert_eq!(ours.first_in(&[2, 1]), Some(1), "by our order, not theirs");
+        assert_eq!(ours.first_in(&[0, 9]), None);
+        assert!(!Preferences::default().contains(0));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            share: [u8; 32], secs in 0..i64::MAX, nanos in 0..1_000_000_000u32,
+            versions: [u16; 4], suites: [u16; 4], server: [u8; 32], client: [u8; 32],
+            max_udp_payload in 1200u16.., idle_timeout: u16, long: bool, refusal: Option<u16>,
+        ) {
+            let stamp = Timestamp::new(secs, nanos).expect("valid");
+            let (versions, suites) = (Preferences::new(&versions), Preferences::new(&suites));
+            let (server, client) = (Fingerprint(server), Fingerprint(client));
+            let payload =
+                InitPayload { share, stamp, versions, suites, server, client, max_udp_payload, idle_timeout };
+            let signature = vec![0xab; if long { 512 } else { 384 }];
+            let mut bytes = payload.to_bytes().expect("after 1970");
+            prop_assert!(InitPayload::parse(&bytes).is_err(), "not signed yet");
+            put_init_signature(&mut bytes, &signature).expect("a signature's length");
+            let (read, signed) = InitPayload::parse(&bytes).expect("well-formed");
+            prop_assert_eq!((read, signed.signature, signed.extensions.count()), (payload, &signature[..], 0));
+
+            let server_time = Timestamp::new(secs, 0).expect("valid");
+            let payload = RespPayload { max_udp_payload, idle_timeout, server_time, refusal };
+            let mut bytes = payload.to_bytes();
+            put_resp_signature(&mut bytes, &signature).expect("a signature's length");
+            let (read, signed) = RespPayload::parse(&bytes).expect("well-formed");
+            prop_assert_eq!((read, signed.signature), (payload, &signature[..]));
+        }
+
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..1300), zeros: bool) {
+            prop_assert_eq!(Init::parse(&bytes).is_ok(), bytes.len() == 1200);
+            prop_assert_eq!(Resp::parse(&bytes).is_ok(), bytes.len() == 1200);
+            prop_assert_eq!(Cookie::parse(&bytes).is_ok(), bytes.len() == 72);
+            let mut padded = bytes;
+            padded.resize(1200, 0);
+            if zeros {
+                padded.iter_mut().skip(100).for_each(|b| *b = 0);
+            }
+            let _ = InitPayload::parse(padded.first_chunk().expect("long enough"));
+            let _ = RespPayload::parse(padded.first_chunk().expect("long enough"));
+            let _ = Choice::parse(padded.first_chunk().expect("long enough"));
+        }
+    }
 }

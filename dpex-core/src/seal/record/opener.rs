@@ -45,8 +45,8 @@ pub struct Opener {
     window: ReplayWindow,
     epoch: u64,
     current: EpochKeys,
-    /// The lowest packet number opened in the current epoch.
-    first_pn: Option<u64>,
+    /// Some packet number of the current epoch: it parts those of the previous epoch from those of the next.
+    epoch_pn: Option<u64>,
     previous: Option<EpochKeys>,
     discard_previous_at: Option<Instant>,
     next_secret: Secret,
@@ -80,7 +80,7 @@ impl Opener {
             window: ReplayWindow::default(),
             epoch: 0,
             current,
-            first_pn: None,
+            epoch_pn: None,
             previous: None,
             discard_previous_at: None,
             next_secret,
@@ -143,7 +143,7 @@ impl Opener {
         self.window.mark(pn);
         match phase {
             Phase::Previous => {}
-            Phase::Current => self.first_pn = Some(self.first_pn.map_or(pn, |first| first.min(pn))),
+            Phase::Current => self.epoch_pn = Some(pn),
             Phase::Next => self.advance(pn),
         }
         Ok(Opened { pn, payload, key_phase_changed: phase == Phase::Next })
@@ -154,7 +154,7 @@ impl Opener {
     fn phase(&self, key_phase: bool, pn: u64) -> Phase {
         if key_phase == (self.epoch % 2 == 1) {
             Phase::Current
-        } else if self.first_pn.is_some_and(|first| pn < first) {
+        } else if self.epoch_pn.is_some_and(|current| pn < current) {
             Phase::Previous
         } else {
             Phase::Next
@@ -180,7 +180,7 @@ impl Opener {
             self.discard_previous_at = None;
             self.next_secret = secret;
             self.epoch += 1;
-            self.first_pn = Some(pn);
+            self.epoch_pn = Some(pn);
         }
     }
 
@@ -234,5 +234,37 @@ impl Opener {
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opener").field("epoch", &self.epoch).field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::kdf::Prk;
+    use crate::testing::NullSuite;
+    use crate::types::Digest;
+
+    fn opener() -> Opener {
+        let suite = NullSuite::leak(1);
+        let master = Prk::from_secret(suite, &Secret::new([1; 32]));
+        let secrets = SessionSecrets::derive(&master, &Digest([2; 32]));
+        Opener::new(suite, &secrets, Direction::ClientToServer).expect("keys")
+    }
+
+    #[test]
+    fn the_last_forgery_allowed_is_silent_and_the_next_ends_the_session_for_good() {
+        let mut opener = opener();
+        opener.failed = FAILED_OPENS - 2;
+        let mut open = |byte| {
+            let mut packet = [byte; 40];
+            // Unmasked: phase 0, packet number 0, nothing reserved.
+            let mut mask = [0; 16];
+            mask[..9].fill(byte);
+            opener.open_masked(Instant::now(), &mask, &mut packet)
+        };
+        assert_eq!(open(3), Err(OpenError::Silent));
+        assert_eq!(open(4), Err(OpenError::Limit));
+        assert_eq!(open(5), Err(OpenError::Limit));
+        assert_eq!(opener.failed_opens(), FAILED_OPENS);
     }
 }

@@ -8,7 +8,8 @@ use crate::types::Secret;
 use crate::wire::packet::{self, CID_LEN, Header, PACKET_NUMBER_LIMIT};
 
 use super::super::secrets::{Direction, SessionSecrets};
-use super::{EPOCH_AGE, EPOCH_BYTES, EPOCH_BYTES_HARD, EPOCH_PACKETS, EPOCH_PACKETS_HARD, EpochKeys};
+use super::EpochKeys;
+use super::usage::Usage;
 
 /// Masks computed in one call: as many packets as a segment buffer holds.
 const BATCH: usize = 64;
@@ -40,9 +41,7 @@ pub struct Sealer {
     keys: EpochKeys,
     next_secret: Secret,
     epoch: u64,
-    packets: u64,
-    bytes: u64,
-    since: Instant,
+    usage: Usage,
     next_pn: u64,
     /// The lowest packet number that may carry the current epoch's phase.
     first_pn: u64,
@@ -67,9 +66,7 @@ impl Sealer {
             keys,
             next_secret,
             epoch: 0,
-            packets: 0,
-            bytes: 0,
-            since: now,
+            usage: Usage::new(now),
             next_pn: 0,
             first_pn: 0,
             confirmed: false,
@@ -118,18 +115,15 @@ impl Sealer {
         if pn < self.next_pn {
             return Err(SealError::PacketNumber);
         }
-        if pn >= PACKET_NUMBER_LIMIT
-            || self.packets >= EPOCH_PACKETS_HARD
-            || self.bytes.saturating_add(len) > EPOCH_BYTES_HARD
-        {
+        if pn >= PACKET_NUMBER_LIMIT {
             return Err(SealError::Limit);
         }
+        let usage = self.usage.with(len).ok_or(SealError::Limit)?;
         let (header, body, tag) = packet::split_mut(packet).ok_or(SealError::TooShort)?;
         *header = Header { cid: *cid, key_phase: self.epoch % 2 == 1, pn }.to_bytes();
         // Counted before the nonce is used: whatever happens then, it is not used again.
         self.next_pn = pn + 1;
-        self.packets += 1;
-        self.bytes += len;
+        self.usage = usage;
         *tag = self.keys.aead.seal(&self.keys.nonce(pn), header, body)?;
         Ok(())
     }
@@ -162,10 +156,7 @@ impl Sealer {
     /// Has the key done enough, and does the peer have it? Then [`Self::update`].
     #[must_use]
     pub fn update_due(&self, now: Instant) -> bool {
-        let enough = self.packets >= EPOCH_PACKETS
-            || self.bytes >= EPOCH_BYTES
-            || now.saturating_duration_since(self.since) >= EPOCH_AGE;
-        enough && self.confirmed
+        self.usage.is_enough(now) && self.confirmed
     }
 
     /// Moves to the next epoch of one's own accord.
@@ -201,9 +192,7 @@ impl Sealer {
         self.keys = keys;
         self.next_secret = next;
         self.epoch += 1;
-        self.packets = 0;
-        self.bytes = 0;
-        self.since = now;
+        self.usage = Usage::new(now);
         self.first_pn = self.next_pn;
         self.confirmed = false;
         Ok(())

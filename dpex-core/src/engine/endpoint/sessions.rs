@@ -1,0 +1,101 @@
+//! Which sessions there are, whose they are, and which connection ids lead to them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use crate::seal::{Direction, SessionSecrets};
+use crate::types::EnrolmentId;
+use crate::wire::packet::{self, CID_LEN};
+
+/// Sessions of one person at once (LIM-6).
+const MAX_PER_PERSON: usize = 4;
+/// Half-open sessions of one person at once.
+const MAX_HALF_OPEN_PER_PERSON: usize = 4;
+/// Half-open sessions at once.
+const MAX_HALF_OPEN: usize = 256;
+/// Sessions at once.
+const MAX_SESSIONS: usize = 1024;
+/// A session silent for so long gives way to a new one.
+const EVICTABLE: Duration = Duration::from_secs(10);
+/// Connection ids registered for a session.
+const REGISTERED: u32 = 8;
+
+/// Names a session within an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(u64);
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    next: u64,
+    table: BTreeMap<SessionId, Record>,
+    cids: HashMap<[u8; CID_LEN], SessionId>,
+}
+
+#[derive(Debug)]
+struct Record {
+    person: EnrolmentId,
+    cids: Vec<[u8; CID_LEN]>,
+    open: bool,
+    heard: Instant,
+}
+
+impl Sessions {
+    /// The session a datagram names by its first bytes.
+    pub(super) fn route(&mut self, now: Instant, datagram: &[u8]) -> Option<SessionId> {
+        let id = *self.cids.get(&packet::cid(datagram)?)?;
+        self.table.get_mut(&id)?.heard = now;
+        Some(id)
+    }
+
+    /// Is there room for one more handshake of this person?
+    pub(super) fn has_room(&self, person: EnrolmentId) -> bool {
+        let (mut half, mut half_of_person) = (0, 0);
+        for r in self.table.values().filter(|r| !r.open) {
+            half += 1;
+            half_of_person += usize::from(r.person == person);
+        }
+        half < MAX_HALF_OPEN && half_of_person < MAX_HALF_OPEN_PER_PERSON && self.table.len() < MAX_SESSIONS
+    }
+
+    /// Registers a half-open session; `None` if one of its connection ids is taken (HS-17).
+    pub(super) fn insert(&mut self, now: Instant, person: EnrolmentId, secrets: &SessionSecrets) -> Option<SessionId> {
+        let cids: Option<Vec<_>> = (0..REGISTERED).map(|i| secrets.cid(Direction::ClientToServer, i)).collect();
+        let cids = cids?;
+        if cids.iter().any(|c| self.cids.contains_key(c)) {
+            return None;
+        }
+        let id = SessionId(self.next);
+        self.next += 1;
+        self.cids.extend(cids.iter().map(|c| (*c, id)));
+        self.table.insert(id, Record { person, cids, open: false, heard: now });
+        Some(id)
+    }
+
+    /// The client proved its keys. Returns a session that must give way, which may be this one.
+    pub(super) fn open(&mut self, now: Instant, id: SessionId) -> Option<SessionId> {
+        let record = self.table.get_mut(&id)?;
+        record.open = true;
+        let person = record.person;
+        let open = self.table.iter().filter(|(_, r)| r.open && r.person == person);
+        if open.clone().count() <= MAX_PER_PERSON {
+            return None;
+        }
+        let quietest = open.filter(|(other, _)| **other != id).min_by_key(|(_, r)| r.heard);
+        let evictable = quietest.filter(|(_, r)| now.saturating_duration_since(r.heard) > EVICTABLE);
+        Some(evictable.map_or(id, |(other, _)| *other))
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) {
+        for cid in self.table.remove(&id).map(|r| r.cids).unwrap_or_default() {
+            self.cids.remove(&cid);
+        }
+    }
+
+    pub(super) fn of(&self, person: EnrolmentId) -> Vec<SessionId> {
+        self.table.iter().filter(|(_, r)| r.person == person).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+}

@@ -1,0 +1,520 @@
+//! One peer: records, acknowledgements, the control stream and transfers. Sans-IO.
+//!
+//! `link` is the lower half and knows packets; `serving` and `fetching` are the two possible upper halves and know
+//! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-1).
+
+mod event;
+mod fetching;
+mod link;
+mod serving;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::disk::{DiskReply, DiskRequest};
+use crate::seal::{Direction, OpenError, SealError, SessionSecrets};
+use crate::store::ListQuery;
+use crate::suite::{CipherSuite, CryptoError};
+use crate::transfer::{Accepted, Violation};
+use crate::types::SharePath;
+use crate::wire::codec::Reader;
+use crate::wire::frame::{self, CloseCode, Frame};
+use crate::wire::message::{RequestId, Resume};
+
+pub use event::{CloseReason, Closer, Event, Failure};
+
+use fetching::Fetching;
+use link::{Draft, Fate, Link, MIN_DATAGRAM, Piece};
+use serving::Serving;
+
+/// What a side announces unless it is configured otherwise.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silence after which a side that waits for something asks whether the other is there.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How long a server waits for the client's first record.
+const HALF_OPEN: Duration = Duration::from_secs(10);
+/// The least time between two CLOSE packets.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which side of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Receives files.
+    Client,
+    /// Has files.
+    Server,
+}
+
+/// Bounds on a session's memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Client: block bytes granted at the start.
+    pub window: u64,
+    /// Client: block bytes granted at most, that is, content buffered at most.
+    pub max_window: u64,
+    /// Server: content read and not yet acknowledged.
+    pub send_buffer: usize,
+    /// Server: content read and not yet sent.
+    pub read_ahead: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { window: 8 << 20, max_window: 32 << 20, send_buffer: 16 << 20, read_ahead: 4 << 20 }
+    }
+}
+
+/// What a session is made from.
+#[derive(Debug)]
+pub struct SessionConfig {
+    /// The cryptography backend.
+    pub suite: &'static dyn CipherSuite,
+    /// Which side this is.
+    pub role: Role,
+    /// The peer's address: where its handshake came from.
+    pub peer: SocketAddr,
+    /// The largest UDP payload that both sides take; at least 1200.
+    pub max_datagram: usize,
+    /// The smaller of both sides' idle time-outs.
+    pub idle: Duration,
+    /// Memory bounds.
+    pub limits: Limits,
+}
+
+/// Datagrams to send, in the buffer given to [`Session::poll_transmit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTransmit {
+    /// Where to.
+    pub to: SocketAddr,
+    /// The size of each datagram; the last may be shorter.
+    pub segment: usize,
+}
+
+/// One peer's session.
+pub struct Session {
+    suite_name: &'static str,
+    id: [u8; 8],
+    link: Link,
+    upper: Upper,
+    state: State,
+    idle: Duration,
+    closed: Option<CloseReason>,
+}
+
+enum Upper {
+    Server(Serving),
+    Client(Fetching),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// Server: RESP was sent, no record came yet.
+    HalfOpen {
+        until: Instant,
+    },
+    Open,
+    /// This side has ended it and says so to whoever still sends.
+    Closing {
+        until: Instant,
+        due: bool,
+        last: Option<Instant>,
+    },
+    Gone,
+}
+
+impl Session {
+    /// Begins right after the handshake.
+    ///
+    /// # Errors
+    /// [`CryptoError::Internal`].
+    pub fn new(now: Instant, config: &SessionConfig, secrets: &SessionSecrets) -> Result<Self, CryptoError> {
+        let SessionConfig { suite, role, peer, limits, idle, .. } = *config;
+        let sends = match role {
+            Role::Client => Direction::ClientToServer,
+            Role::Server => Direction::ServerToClient,
+        };
+        // Path discovery may raise this later, up to `max_datagram`.
+        let mut link = Link::new(now, suite, secrets, sends, peer, MIN_DATAGRAM)?;
+        let (upper, state) = match role {
+            Role::Client => {
+                // Confirms the keys at once, even if nothing is asked for yet (HS-20).
+                link.ping();
+                (Upper::Client(Fetching::new(limits.window, limits.max_window)), State::Open)
+            }
+            Role::Server => {
+                let serving = Serving::new(limits.send_buffer, limits.read_ahead);
+                (Upper::Server(serving), State::HalfOpen { until: now + HALF_OPEN })
+            }
+        };
+        Ok(Self { suite_name: suite.name(), id: secrets.session_id(), link, upper, state, idle, closed: None })
+    }
+
+    /// Told: a datagram with this session's connection id came. It is opened in place.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, packet: &mut [u8]) {
+        if self.state == State::Gone {
+            return;
+        }
+        let opened = match self.link.open(now, packet) {
+            Ok(opened) => opened,
+            Err(OpenError::Silent | OpenError::Replay) => return,
+            Err(OpenError::Limit) => return self.vanish(CloseCode::KeyLimit, "a limit of the session is reached"),
+        };
+        match &mut self.state {
+            State::Closing { due, last, .. } => {
+                *due |= last.is_none_or(|at| now.saturating_duration_since(at) >= CLOSE_INTERVAL);
+                return;
+            }
+            // A record from elsewhere proves the keys, but not the address that RESP went to (PTH-1).
+            State::HalfOpen { .. } if from != self.link.peer => return,
+            State::HalfOpen { .. } => {
+                self.state = State::Open;
+                self.push_event(Event::Opened);
+            }
+            State::Open | State::Gone => {}
+        }
+        let payload = packet.get(opened.payload).unwrap_or_default();
+        match self.handle_frames(now, payload) {
+            Ok((Accepted::Yes, eliciting)) => self.link.on_taken(now, opened.pn, eliciting),
+            Ok((Accepted::No, _)) => {}
+            Err(violation) => self.close(now, CloseCode::Protocol, violation.0),
+        }
+        self.read_messages(now);
+    }
+
+    fn handle_frames(&mut self, now: Instant, payload: &[u8]) -> Result<(Accepted, bool), Violation> {
+        let mut r = Reader::new(payload);
+        let (mut accepted, mut eliciting) = (Accepted::Yes, false);
+        while !r.is_empty() {
+            let frame = frame::read(&mut r).map_err(|_| Violation("malformed frame"))?;
+            eliciting |= frame.is_eliciting();
+            if self.handle_frame(now, frame)? == Accepted::No {
+                accepted = Accepted::No;
+            }
+            if self.state != State::Open {
+                break;
+            }
+        }
+        Ok((accepted, eliciting))
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<Accepted, Violation> {
+        match frame {
+            Frame::Padding | Frame::Ping | Frame::PathResponse(_) => {}
+            Frame::Ack { delay, ranges } => {
+                let upper = &mut self.upper;
+                self.link.on_ack(now, delay, ranges, |piece, fate| upper.settle(piece, fate))?;
+            }
+            Frame::Close { code, text } => self.on_close(code, text),
+            Frame::PathChallenge(token) => self.link.on_path_challenge(token),
+            Frame::Control { offset, bytes } => return self.link.control_in.insert(offset, bytes),
+            Frame::Data { transfer, offset, bytes } => match &mut self.upper {
+                Upper::Client(f) => return f.handle_data(transfer, offset, bytes, &mut self.link.control_out),
+                Upper::Server(_) => return Err(Violation("data from a client")),
+            },
+            Frame::MaxData(limit) => match &mut self.upper {
+                Upper::Server(s) => s.raise_credit(limit),
+                Upper::Client(_) => return Err(Violation("data credit from a server")),
+            },
+            Frame::MaxControl(limit) => self.link.control_out.raise(limit),
+        }
+        Ok(Accepted::Yes)
+    }
+
+    /// Reads control messages as far as the upper half has room for what they ask.
+    fn read_messages(&mut self, now: Instant) {
+        while self.state == State::Open {
+            if let Upper::Server(s) = &self.upper
+                && !s.has_room(&self.link.control_out)
+            {
+                break;
+            }
+            let result = match self.link.control_in.next_message() {
+                Ok(None) => break,
+                Ok(Some(message)) => match &mut self.upper {
+                    Upper::Server(s) => s.handle_message(message, &mut self.link.control_out),
+                    Upper::Client(f) => {
+                        let rtt = self.link.rtt.smoothed();
+                        f.handle_message(now, rtt, message, &mut self.link.control_out)
+                    }
+                },
+                Err(violation) => Err(violation),
+            };
+            if let Err(violation) = result {
+                self.close(now, CloseCode::Protocol, violation.0);
+            }
+            self.link.on_control_read();
+        }
+    }
+
+    /// Told: disk work was done.
+    pub fn handle_disk(&mut self, now: Instant, reply: DiskReply) {
+        let control = &mut self.link.control_out;
+        match &mut self.upper {
+            Upper::Server(s) => s.handle_disk(reply, control),
+            Upper::Client(f) => f.handle_disk(now, self.link.rtt.smoothed(), reply, control),
+        }
+        self.read_messages(now);
+    }
+
+    /// Told: time passed. Does nothing before [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.state {
+            State::Gone => return,
+            State::HalfOpen { until } => {
+                if now >= until {
+                    self.vanish(CloseCode::Idle, "the client sent no record");
+                }
+                return;
+            }
+            State::Closing { until, .. } => {
+                if now >= until {
+                    self.state = State::Gone;
+                }
+                return;
+            }
+            State::Open => {}
+        }
+        if now >= self.link.heard + self.idle {
+            return self.vanish(CloseCode::Idle, "nothing was heard from the peer");
+        }
+        if self.keepalive().is_some_and(|at| now >= at) {
+            self.link.ping();
+        }
+        let upper = &mut self.upper;
+        self.link.handle_timeout(now, |piece, fate| upper.settle(piece, fate));
+        self.read_messages(now);
+    }
+
+    /// When a side that waits for something must speak again.
+    fn keepalive(&self) -> Option<Instant> {
+        let last = self.link.heard.max(self.link.spoke);
+        (self.is_busy() && !self.link.awaits_answer()).then_some(last + KEEPALIVE)
+    }
+
+    /// Asked, of a client: one page of a listing. Answered by [`Event::Page`] or [`Event::Failed`].
+    pub fn list(&mut self, query: ListQuery) -> Option<RequestId> {
+        self.fetching().map(|(f, control)| f.list(query, control))
+    }
+
+    /// Asked, of a client: fetch a file. Answered by [`Event::Finished`] or [`Event::Failed`].
+    pub fn get(&mut self, path: SharePath, resume: Option<Resume>) -> Option<RequestId> {
+        self.fetching().map(|(f, control)| f.get(path, resume, control))
+    }
+
+    /// Asked, of a client: give a request up.
+    pub fn cancel(&mut self, id: RequestId) {
+        if let Some((f, control)) = self.fetching() {
+            f.cancel(id, control);
+        }
+    }
+
+    fn fetching(&mut self) -> Option<(&mut Fetching, &mut crate::transfer::ControlSender)> {
+        match &mut self.upper {
+            Upper::Client(f) if self.state == State::Open => Some((f, &mut self.link.control_out)),
+            _ => None,
+        }
+    }
+
+    /// Asked: end the session, telling the peer.
+    pub fn close(&mut self, now: Instant, code: CloseCode, text: &str) {
+        match self.state {
+            State::HalfOpen { .. } => self.vanish(code, text),
+            State::Open => {
+                let until = now + self.link.pto() * 3;
+                self.state = State::Closing { until, due: true, last: None };
+                self.end(Closer::Us, code, text);
+            }
+            State::Closing { .. } | State::Gone => {}
+        }
+    }
+
+    fn on_close(&mut self, code: CloseCode, text: &str) {
+        self.state = State::Gone;
+        self.end(Closer::Peer, code, text);
+    }
+
+    /// Ends without a word.
+    fn vanish(&mut self, code: CloseCode, text: &str) {
+        self.state = State::Gone;
+        self.end(Closer::Us, code, text);
+    }
+
+    fn end(&mut self, by: Closer, code: CloseCode, text: &str) {
+        if self.closed.is_some() {
+            return;
+        }
+        if let Upper::Client(f) = &mut self.upper {
+            f.abandon();
+        }
+        let reason = CloseReason { by, code, text: text.to_owned() };
+        self.closed = Some(reason.clone());
+        self.push_event(Event::Closed(reason));
+    }
+
+    fn push_event(&mut self, event: Event) {
+        match &mut self.upper {
+            Upper::Server(s) => s.events.push_back(event),
+            Upper::Client(f) => f.events.push_back(event),
+        }
+    }
+
+    /// Wants: fills `out` with up to `max_segments` datagrams of equal size (the last may be shorter).
+    pub fn poll_transmit(&mut self, now: Instant, max_segments: usize, out: &mut Vec<u8>) -> Option<SessionTransmit> {
+        out.clear();
+        match &mut self.state {
+            State::HalfOpen { .. } | State::Gone => return None,
+            State::Closing { due, last, .. } => {
+                if !std::mem::take(due) {
+                    return None;
+                }
+                *last = Some(now);
+                let reason = self.closed.as_ref()?;
+                self.link.build_close(now, out, reason.code, &reason.text).ok()?;
+                return Some(SessionTransmit { to: self.link.peer, segment: out.len() });
+            }
+            State::Open => {}
+        }
+        let mut segment = 0;
+        for _ in 0..max_segments {
+            let start = out.len();
+            match self.build(now, out) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => {
+                    out.clear();
+                    self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
+                    return None;
+                }
+            }
+            let len = out.len() - start;
+            segment = if start == 0 { len } else { segment };
+            if len < segment || len < self.link.datagram {
+                break;
+            }
+        }
+        (segment > 0).then_some(SessionTransmit { to: self.link.peer, segment })
+    }
+
+    fn build(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<bool, SealError> {
+        let more = match &self.upper {
+            Upper::Server(s) => s.has_data(),
+            Upper::Client(f) => f.has_frames(),
+        };
+        let upper = &mut self.upper;
+        self.link.build(now, out, more, |draft: &mut Draft<'_>| match upper {
+            Upper::Server(s) => s.fill(draft),
+            Upper::Client(f) => f.fill(draft),
+        })
+    }
+
+    /// Wants: disk work.
+    pub fn poll_disk(&mut self) -> Option<DiskRequest> {
+        match &mut self.upper {
+            Upper::Server(s) => s.wants.pop_front(),
+            Upper::Client(f) => f.wants.pop_front(),
+        }
+    }
+
+    /// Wants: its owner to know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        match &mut self.upper {
+            Upper::Server(s) => s.events.pop_front(),
+            Upper::Client(f) => f.events.pop_front(),
+        }
+    }
+
+    /// Wants: to be told the time then.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Gone => None,
+            State::HalfOpen { until } | State::Closing { until, .. } => Some(until),
+            State::Open => {
+                let idle = self.link.heard + self.idle;
+                [Some(idle), self.keepalive(), self.link.poll_timeout()].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Shows: nothing more will come of it; it may be dropped.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+
+    /// Shows: why it ended, if it has.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Shows: are requests under way?
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        match &self.upper {
+            Upper::Server(s) => s.is_busy(),
+            Upper::Client(f) => f.is_busy(),
+        }
+    }
+
+    /// Shows: everything said on the control stream has arrived.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.link.control_out.backlog() == 0
+    }
+
+    /// Shows: bytes of file content held in memory, at most.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        match &self.upper {
+            Upper::Server(s) => s.memory(),
+            Upper::Client(f) => f.memory(),
+        }
+    }
+
+    /// Shows: bytes sent and neither acknowledged nor lost.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.link.in_flight()
+    }
+
+    /// Shows: the smoothed round trip.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.link.rtt.smoothed()
+    }
+
+    /// Shows: the peer's address.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.link.peer
+    }
+
+    /// Shows: its name in logs; not a secret and not on the wire.
+    #[must_use]
+    pub fn id(&self) -> [u8; 8] {
+        self.id
+    }
+}
+
+impl Upper {
+    fn settle(&mut self, piece: Piece, fate: Fate) {
+        match (self, piece) {
+            (Self::Server(s), piece @ Piece::Data { .. }) => s.settle(piece, fate),
+            (Self::Client(f), Piece::MaxData) if fate == Fate::Lost => f.on_max_data_lost(),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &data_encoding::HEXLOWER.encode(&self.id))
+            .field("suite", &self.suite_name)
+            .field("peer", &self.link.peer)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

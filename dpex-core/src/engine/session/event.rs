@@ -1,0 +1,137 @@
+//! What a session tells its owner.
+
+use crate::store::{Meta, Page, StoreError};
+use crate::types::{Digest, SharePath};
+use crate::wire::frame::CloseCode;
+use crate::wire::message::{FailCode, RequestId};
+
+/// Something happened in a session.
+#[derive(Debug)]
+pub enum Event {
+    /// Server: the client has proved its keys; the session is open.
+    Opened,
+    /// Client: a page of a listing arrived.
+    Page {
+        /// The request.
+        id: RequestId,
+        /// The entries.
+        page: Page,
+    },
+    /// Client: the server began to send a file.
+    Offered {
+        /// The request.
+        id: RequestId,
+        /// What the server says of it.
+        meta: Meta,
+    },
+    /// Client: so many bytes of a file are verified and written.
+    Progress {
+        /// The request.
+        id: RequestId,
+        /// Bytes in all.
+        written: u64,
+    },
+    /// Client: a file is verified and published.
+    Finished {
+        /// The request.
+        id: RequestId,
+        /// The name it was published under.
+        path: SharePath,
+        /// Its BLAKE3 hash.
+        root: Digest,
+        /// Bytes.
+        size: u64,
+    },
+    /// Client: a request failed.
+    Failed {
+        /// The request.
+        id: RequestId,
+        /// Why.
+        why: Failure,
+    },
+    /// Client: the server says something to the person.
+    Notice(String),
+    /// Server: a listing was answered.
+    Listed {
+        /// What was listed.
+        path: SharePath,
+        /// How many entries the page has.
+        entries: usize,
+    },
+    /// Server: a file is being sent.
+    Started {
+        /// The request.
+        id: RequestId,
+        /// Which file.
+        path: SharePath,
+        /// Bytes.
+        size: u64,
+    },
+    /// Server: the client has verified and committed a file.
+    Delivered {
+        /// The request.
+        id: RequestId,
+        /// Which file.
+        path: SharePath,
+        /// Bytes.
+        size: u64,
+        /// Its BLAKE3 hash.
+        root: Digest,
+    },
+    /// Server: a request ended otherwise.
+    Aborted {
+        /// The request.
+        id: RequestId,
+        /// Which file or folder.
+        path: SharePath,
+        /// Why.
+        code: FailCode,
+    },
+    /// The session has ended; nothing follows.
+    Closed(CloseReason),
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseReason {
+    /// Who ended it.
+    pub by: Closer,
+    /// Why.
+    pub code: CloseCode,
+    /// For a log. From the peer it is untrusted text.
+    pub text: String,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closer {
+    /// This side.
+    Us,
+    /// The other side.
+    Peer,
+}
+
+/// Why a client's request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The server refused or failed. The text is the server's and untrusted.
+    #[error("the server: {}{}", code.name(), if text.is_empty() { String::new() } else { format!(" ({text})") })]
+    Refused {
+        /// Why.
+        code: FailCode,
+        /// Its explanation.
+        text: String,
+    },
+    /// The receiving store refused or failed.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The content does not match its hash values.
+    #[error("verification failed: the content does not match its hash")]
+    Mismatch,
+    /// Cancelled by this side.
+    #[error("cancelled")]
+    Cancelled,
+    /// The session ended before the request did.
+    #[error("the connection ended")]
+    Disconnected,
+}

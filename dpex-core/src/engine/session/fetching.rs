@@ -1,0 +1,421 @@
+//! The client's half of a session: asks for listings and files, and takes what comes, within what it granted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::event::{Event, Failure};
+use super::link::Draft;
+use super::link::Piece;
+use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
+use crate::store::{ListQuery, Meta, Page, StoreError};
+use crate::transfer::{Accepted, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
+use crate::types::{Digest, SharePath};
+use crate::wire::frame;
+use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId, Resume};
+
+/// Requests outstanding at once; more wait here.
+const MAX_OUTSTANDING: usize = 256;
+/// Pieces kept that came before their offer (XFR-5).
+const MAX_EARLY: usize = 4096;
+/// Block values kept whose blocks are not complete (SUM-3).
+const MAX_PENDING_VALUES: usize = 4096;
+
+#[derive(Debug)]
+pub(super) struct Fetching {
+    next_id: RequestId,
+    /// Asked for and not yet sent.
+    queue: VecDeque<Message>,
+    requests: BTreeMap<RequestId, Request>,
+    grants: Grants,
+    early_pieces: usize,
+    early_bytes: u64,
+    pending_values: usize,
+    max_data_due: bool,
+    pub(super) wants: VecDeque<DiskRequest>,
+    pub(super) events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Listing,
+    /// Asked for; its offer has not come. Pieces that overtook it wait here.
+    Asked {
+        early: Vec<(u64, Bytes)>,
+    },
+    Receiving(Box<Receiving>),
+    /// Given up by this side; the server's `fail` is awaited, which settles the credit.
+    Ending {
+        size: u64,
+        opened: u64,
+        written: u64,
+    },
+}
+
+#[derive(Debug)]
+struct Receiving {
+    meta: Meta,
+    incoming: Incoming,
+    /// The store is ready to be written to.
+    ready: bool,
+    committing: Option<Digest>,
+}
+
+impl Fetching {
+    pub(super) fn new(window: u64, max_window: u64) -> Self {
+        Self {
+            next_id: 0,
+            queue: VecDeque::new(),
+            requests: BTreeMap::new(),
+            grants: Grants::new(window, max_window),
+            early_pieces: 0,
+            early_bytes: 0,
+            pending_values: 0,
+            max_data_due: true,
+            wants: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn list(&mut self, query: ListQuery, control: &mut ControlSender) -> RequestId {
+        let ListQuery { path, after, limit, recursive } = query;
+        let limit = limit.min(MAX_PAGE_ENTRIES) as u64;
+        self.ask(control, |id| Message::List { id, path, after, limit, recursive })
+    }
+
+    pub(super) fn get(&mut self, path: SharePath, resume: Option<Resume>, control: &mut ControlSender) -> RequestId {
+        self.ask(control, |id| Message::Get { id, path, resume })
+    }
+
+    fn ask(&mut self, control: &mut ControlSender, message: impl FnOnce(RequestId) -> Message) -> RequestId {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.queue.push_back(message(id));
+        self.pump(control);
+        id
+    }
+
+    /// Sends what may be outstanding.
+    fn pump(&mut self, control: &mut ControlSender) {
+        while self.requests.len() < MAX_OUTSTANDING {
+            let Some(message) = self.queue.pop_front() else { return };
+            let (id, request) = match &message {
+                Message::List { id, .. } => (*id, Request::Listing),
+                Message::Get { id, .. } => (*id, Request::Asked { early: Vec::new() }),
+                _ => continue,
+            };
+            control.send(&message);
+            self.requests.insert(id, request);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, id: RequestId, control: &mut ControlSender) {
+        let queued = self
+            .queue
+            .iter()
+            .position(|m| matches!(m, Message::List { id: i, .. } | Message::Get { id: i, .. } if *i == id));
+        if let Some(at) = queued {
+            self.queue.remove(at);
+            self.events.push_back(Event::Failed { id, why: Failure::Cancelled });
+            return;
+        }
+        self.give_up(id, FailCode::Cancelled, Failure::Cancelled, control);
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.requests.is_empty() || !self.queue.is_empty()
+    }
+
+    /// Bytes of file content held at most.
+    pub(super) fn memory(&self) -> u64 {
+        self.grants.buffered() + self.early_bytes
+    }
+
+    /// Ends a request on this side and tells the server, whose `fail` then settles the credit.
+    fn give_up(&mut self, id: RequestId, code: FailCode, why: Failure, control: &mut ControlSender) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let ending = match request {
+            Request::Ending { .. } => return,
+            Request::Listing | Request::Asked { .. } => Request::Ending { size: u64::MAX >> 2, opened: 0, written: 0 },
+            Request::Receiving(r) => {
+                Request::Ending { size: r.meta.size, opened: r.incoming.opened(), written: r.incoming.written() }
+            }
+        };
+        let before = std::mem::replace(request, ending);
+        self.forget(id, before);
+        control.send(&match code {
+            FailCode::Cancelled => Message::Cancel { id },
+            code => Message::Fail { id, code, text: String::new(), used: 0 },
+        });
+        self.events.push_back(Event::Failed { id, why });
+    }
+
+    /// Lets go of what a request held.
+    fn forget(&mut self, id: RequestId, request: Request) {
+        match request {
+            Request::Asked { early } => {
+                self.early_pieces -= early.len();
+                self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+            }
+            Request::Receiving(r) => {
+                self.pending_values -= r.incoming.pending_values();
+                self.wants.push_back(DiskRequest::Discard { id });
+            }
+            Request::Listing | Request::Ending { .. } => {}
+        }
+    }
+
+    /// Every request ends with the session.
+    pub(super) fn abandon(&mut self) {
+        let queued = std::mem::take(&mut self.queue).into_iter().filter_map(|m| match m {
+            Message::List { id, .. } | Message::Get { id, .. } => Some(id),
+            _ => None,
+        });
+        let queued: Vec<_> = queued.collect();
+        for (id, request) in std::mem::take(&mut self.requests) {
+            let told = matches!(request, Request::Ending { .. });
+            self.forget(id, request);
+            if !told {
+                self.events.push_back(Event::Failed { id, why: Failure::Disconnected });
+            }
+        }
+        self.events.extend(queued.into_iter().map(|id| Event::Failed { id, why: Failure::Disconnected }));
+    }
+
+    pub(super) fn handle_data(
+        &mut self,
+        id: RequestId,
+        offset: u64,
+        bytes: &[u8],
+        control: &mut ControlSender,
+    ) -> Result<Accepted, Violation> {
+        if id >= self.next_id {
+            return Err(Violation("data that was never asked for"));
+        }
+        match self.requests.get_mut(&id) {
+            Some(Request::Receiving(r)) => {
+                let accepted = r.incoming.accept(offset, bytes, &mut self.grants)?;
+                self.write_complete(id, control);
+                Ok(accepted)
+            }
+            Some(Request::Asked { early }) => {
+                let len = bytes.len() as u64;
+                if self.early_pieces >= MAX_EARLY || self.early_bytes + len > self.grants.window() {
+                    return Ok(Accepted::No);
+                }
+                self.early_pieces += 1;
+                self.early_bytes += len;
+                early.push((offset, Bytes::copy_from_slice(bytes)));
+                Ok(Accepted::Yes)
+            }
+            Some(Request::Listing) => Err(Violation("data for a listing")),
+            Some(Request::Ending { .. }) | None => Ok(Accepted::Yes),
+        }
+    }
+
+    pub(super) fn handle_message(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        message: Message,
+        control: &mut ControlSender,
+    ) -> Result<(), Violation> {
+        match message {
+            // A page also answers a listing that was given up: nothing else will.
+            Message::Page { id, entries, more, skipped } => match self.requests.remove(&id) {
+                Some(Request::Listing) => {
+                    self.events.push_back(Event::Page { id, page: Page { entries, more, skipped } });
+                }
+                Some(Request::Ending { opened: 0, .. }) => {}
+                _ => return Err(Violation("a page that was not asked for")),
+            },
+            Message::Offer { id, meta, block_log2 } => self.on_offer(id, meta, block_log2, control)?,
+            Message::Sums { id, first, values } => {
+                let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return self.unexpected(id) };
+                r.incoming.sums(first, &values)?;
+                self.pending_values += values.len();
+                self.write_complete(id, control);
+                if self.pending_values > MAX_PENDING_VALUES {
+                    return Err(Violation("too many block values ahead of their blocks"));
+                }
+            }
+            Message::Done { id, root } => {
+                let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return self.unexpected(id) };
+                r.incoming.done(root)?;
+                self.conclude(id, control);
+            }
+            Message::Fail { id, code, text, used } => self.on_fail(now, rtt, id, code, text, used)?,
+            Message::Notice { text } => self.events.push_back(Event::Notice(text)),
+            Message::Unknown { id: Some(id) } => {
+                let why = Failure::Refused { code: FailCode::Unknown, text: "message not understood".into() };
+                self.give_up(id, FailCode::Unknown, why, control);
+            }
+            Message::Unknown { id: None } => {}
+            Message::List { .. } | Message::Get { .. } | Message::Got { .. } | Message::Cancel { .. } => {
+                return Err(Violation("a client's message from a server"));
+            }
+        }
+        self.pump(control);
+        Ok(())
+    }
+
+    fn take_if(&mut self, id: RequestId, test: impl FnOnce(&Request) -> bool) -> Option<Request> {
+        let found = self.requests.get(&id).is_some_and(test);
+        found.then(|| self.requests.remove(&id)).flatten()
+    }
+
+    /// A message that fits no request: harmless while the server may not know that the request was given up.
+    fn unexpected(&self, id: RequestId) -> Result<(), Violation> {
+        match self.requests.get(&id) {
+            Some(Request::Ending { .. }) => Ok(()),
+            _ => Err(Violation("an answer that fits no request")),
+        }
+    }
+
+    fn on_offer(
+        &mut self,
+        id: RequestId,
+        meta: Meta,
+        block_log2: u8,
+        control: &mut ControlSender,
+    ) -> Result<(), Violation> {
+        if let Some(Request::Ending { size, .. }) = self.requests.get_mut(&id) {
+            *size = meta.size;
+            return Ok(());
+        }
+        let Some(Request::Asked { early }) = self.take_if(id, |r| matches!(r, Request::Asked { .. })) else {
+            return self.unexpected(id);
+        };
+        self.early_pieces -= early.len();
+        self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        let mut incoming = Incoming::new(Geometry::new(meta.size, block_log2));
+        for (offset, bytes) in early {
+            // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
+            // or the sender scattered crumbs and fails its own transfer.
+            let _ = incoming.accept(offset, &bytes, &mut self.grants)?;
+        }
+        let receiving = Receiving { meta, incoming, ready: false, committing: None };
+        self.requests.insert(id, Request::Receiving(Box::new(receiving)));
+        self.wants.push_back(DiskRequest::Receive { id, meta });
+        self.events.push_back(Event::Offered { id, meta });
+        self.write_complete(id, control);
+        Ok(())
+    }
+
+    fn on_fail(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        id: RequestId,
+        code: FailCode,
+        text: String,
+        used: u64,
+    ) -> Result<(), Violation> {
+        let Some(request) = self.requests.remove(&id) else { return self.unexpected(id) };
+        let (size, opened, written, told) = match &request {
+            Request::Listing | Request::Asked { .. } => (0, 0, 0, false),
+            Request::Receiving(r) if r.committing.is_some() => {
+                return Err(Violation("a transfer failed after it was done"));
+            }
+            Request::Receiving(r) => (r.meta.size, r.incoming.opened(), r.incoming.written(), false),
+            Request::Ending { size, opened, written } => (*size, *opened, *written, true),
+        };
+        if used < opened || used > size {
+            return Err(Violation("credit accounts differ"));
+        }
+        self.grants.open(used - opened)?;
+        self.max_data_due |= self.grants.release(now, used - written, rtt);
+        self.forget(id, request);
+        if !told {
+            self.events.push_back(Event::Failed { id, why: Failure::Refused { code, text } });
+        }
+        Ok(())
+    }
+
+    /// Hands complete blocks to the disk.
+    fn write_complete(&mut self, id: RequestId, control: &mut ControlSender) {
+        let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
+        if !r.ready {
+            return;
+        }
+        while let Some(c) = r.incoming.next_complete() {
+            self.pending_values -= 1;
+            self.wants.push_back(DiskRequest::Write { id, block: c.block, bytes: c.bytes, value: c.value });
+        }
+        self.conclude(id, control);
+    }
+
+    /// Commits a transfer that is complete, or fails one whose root is wrong.
+    fn conclude(&mut self, id: RequestId, control: &mut ControlSender) {
+        let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
+        if !r.ready || r.committing.is_some() {
+            return;
+        }
+        match r.incoming.outcome() {
+            Some(Outcome::Verified(root)) => {
+                r.committing = Some(root);
+                self.wants.push_back(DiskRequest::Commit { id });
+            }
+            Some(Outcome::Mismatch) => self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control),
+            None => {}
+        }
+    }
+
+    pub(super) fn handle_disk(&mut self, now: Instant, rtt: Duration, reply: DiskReply, control: &mut ControlSender) {
+        match reply {
+            DiskReply::Ready { id, result: Ok(()) } => {
+                if let Some(Request::Receiving(r)) = self.requests.get_mut(&id) {
+                    r.ready = true;
+                    self.write_complete(id, control);
+                }
+            }
+            DiskReply::Written { id, block, result: Ok(()) } => {
+                let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
+                let len = r.incoming.on_written(block.index);
+                let written = r.incoming.written();
+                self.max_data_due |= self.grants.release(now, len, rtt);
+                self.events.push_back(Event::Progress { id, written });
+                self.conclude(id, control);
+            }
+            DiskReply::Written { id, result: Err(WriteError::Mismatch), .. } => {
+                self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control);
+            }
+            DiskReply::Ready { id, result: Err(e) }
+            | DiskReply::Written { id, result: Err(WriteError::Store(e)), .. }
+            | DiskReply::Committed { id, result: Err(e) } => {
+                let code = if matches!(e, StoreError::Same) { FailCode::Cancelled } else { FailCode::Io };
+                self.give_up(id, code, Failure::Store(e), control);
+            }
+            DiskReply::Committed { id, result: Ok(path) } => self.on_committed(id, path, control),
+            DiskReply::Listed { .. } | DiskReply::Opened { .. } | DiskReply::Read { .. } => {}
+        }
+        self.pump(control);
+    }
+
+    fn on_committed(&mut self, id: RequestId, path: SharePath, control: &mut ControlSender) {
+        // If it was cancelled while it was being committed, the file is here all the same, and whole.
+        let committing = |r: &Request| matches!(r, Request::Receiving(r) if r.committing.is_some());
+        let Some(Request::Receiving(r)) = self.take_if(id, committing) else { return };
+        let Some(root) = r.committing else { return };
+        control.send(&Message::Got { id, root });
+        self.events.push_back(Event::Finished { id, path, root, size: r.meta.size });
+    }
+
+    pub(super) fn has_frames(&self) -> bool {
+        self.max_data_due
+    }
+
+    pub(super) fn on_max_data_lost(&mut self) {
+        self.max_data_due = true;
+    }
+
+    /// Writes MAX_DATA into a packet.
+    pub(super) fn fill(&mut self, draft: &mut Draft<'_>) {
+        if self.max_data_due && draft.room() > 8 {
+            self.max_data_due = false;
+            frame::put_max_data(draft.out, self.grants.limit());
+            draft.note(Piece::MaxData);
+        }
+    }
+}

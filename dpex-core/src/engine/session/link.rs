@@ -1,0 +1,379 @@
+//! The lower half of a session: what was sent, what arrived, how fast, and the control stream. It knows no requests.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::recovery::{
+    Ack, Controller, Cubic, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
+};
+use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets};
+use crate::suite::{CipherSuite, CryptoError};
+use crate::transfer::{ControlReceiver, ControlSender};
+use crate::types::RangeSet;
+use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES};
+use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
+
+/// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
+const INITIAL_RTT: Duration = Duration::from_millis(333);
+
+/// What an eliciting packet carried, and what is to be done if it is lost.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// The highest packet number acknowledged by it.
+    ack: Option<u64>,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// One retransmittable part of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    Control(Range<u64>),
+    Data { transfer: u64, range: Range<u64> },
+    MaxData,
+    MaxControl,
+}
+
+/// A packet under construction at the end of a segment buffer.
+pub(super) struct Draft<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    /// Where in `out` its payload must end.
+    pub(super) end: usize,
+    pub(super) contents: Contents,
+    pub(super) eliciting: bool,
+}
+
+impl Draft<'_> {
+    /// Bytes left for frames.
+    pub(super) fn room(&self) -> usize {
+        self.end.saturating_sub(self.out.len())
+    }
+
+    /// Notes a retransmittable part.
+    pub(super) fn note(&mut self, piece: Piece) {
+        self.contents.pieces.push(piece);
+        self.eliciting = true;
+    }
+}
+
+pub(super) struct Link {
+    pub(super) peer: SocketAddr,
+    pub(super) rtt: RttEstimator,
+    pub(super) control_out: ControlSender,
+    pub(super) control_in: ControlReceiver,
+    pub(super) datagram: usize,
+    /// When the last packet was opened.
+    pub(super) heard: Instant,
+    /// When the last eliciting packet left.
+    pub(super) spoke: Instant,
+    cid: [u8; 8],
+    sealer: Sealer,
+    opener: Opener,
+    sent: SentPackets<Contents>,
+    received: Received,
+    controller: Box<dyn Controller>,
+    pacer: Pacer,
+    probes: usize,
+    ping: bool,
+    path_response: Option<[u8; 8]>,
+    max_control_due: bool,
+    /// Something waits for the pacer until then.
+    paced_until: Option<Instant>,
+}
+
+/// Whether eliciting frames may go into the next packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Permit {
+    Yes,
+    No,
+}
+
+impl Link {
+    pub(super) fn new(
+        now: Instant,
+        suite: &'static dyn CipherSuite,
+        secrets: &SessionSecrets,
+        sends: Direction,
+        peer: SocketAddr,
+        datagram: usize,
+    ) -> Result<Self, CryptoError> {
+        let mut pacer = Pacer::new(now);
+        pacer.set_datagram_size(datagram);
+        let mut link = Self {
+            peer,
+            rtt: RttEstimator::new(INITIAL_RTT),
+            control_out: ControlSender::default(),
+            control_in: ControlReceiver::default(),
+            datagram,
+            heard: now,
+            spoke: now,
+            cid: secrets.cid(sends, 0).ok_or(CryptoError::Internal)?,
+            sealer: Sealer::new(now, suite, secrets, sends)?,
+            opener: Opener::new(suite, secrets, sends.opposite())?,
+            sent: SentPackets::new(),
+            received: Received::new(),
+            controller: Box::new(Cubic::new(datagram)),
+            pacer,
+            probes: 0,
+            ping: false,
+            path_response: None,
+            max_control_due: false,
+            paced_until: None,
+        };
+        link.pacer.set_rate(now, link.controller.pacing_rate(&link.rtt));
+        Ok(link)
+    }
+
+    /// Opens a packet in place and keeps the keys in step.
+    pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let opened = self.opener.open(now, packet)?;
+        self.heard = now;
+        if opened.key_phase_changed {
+            self.opener.discard_previous_at(now + self.pto() * 3);
+            // A failure here is met again, and reported, when the next packet is sealed.
+            let _ = self.sealer.follow(now, self.opener.epoch());
+        }
+        Ok(opened)
+    }
+
+    /// An opened packet's content was taken: it will be acknowledged.
+    pub(super) fn on_taken(&mut self, now: Instant, pn: u64, eliciting: bool) {
+        self.received.on_packet(now, pn, eliciting, self.rtt.smoothed());
+    }
+
+    /// Handles an acknowledgement. `settle` is told each piece and whether it arrived.
+    pub(super) fn on_ack(
+        &mut self,
+        now: Instant,
+        delay: Duration,
+        ranges: Vec<Range<u64>>,
+        mut settle: impl FnMut(Piece, Fate),
+    ) -> Result<(), crate::transfer::Violation> {
+        let largest = ranges.first().map_or(0, |r| r.end - 1);
+        let ack = Ack { largest, delay, ranges };
+        let outcome = self.sent.on_ack(now, &ack, &mut self.rtt);
+        let outcome = outcome.map_err(|_| crate::transfer::Violation("acknowledgement of a packet never sent"))?;
+        outcome.inform(now, &mut *self.controller);
+        self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
+        for packet in outcome.acked {
+            self.sealer.on_ack(packet.pn);
+            if let Some(largest) = packet.content.ack {
+                self.received.on_ack_of_ack(largest);
+            }
+            for piece in packet.content.pieces {
+                self.settle(piece, Fate::Arrived, &mut settle);
+            }
+        }
+        self.on_lost(outcome.lost, &mut settle);
+        Ok(())
+    }
+
+    fn on_lost(&mut self, lost: Vec<LostPacket<Contents>>, settle: &mut impl FnMut(Piece, Fate)) {
+        for piece in lost.into_iter().flat_map(|packet| packet.content.pieces) {
+            self.settle(piece, Fate::Lost, settle);
+        }
+    }
+
+    fn settle(&mut self, piece: Piece, fate: Fate, settle: &mut impl FnMut(Piece, Fate)) {
+        match (piece, fate) {
+            (Piece::Control(range), Fate::Arrived) => self.control_out.on_acked(range),
+            (Piece::Control(range), Fate::Lost) => self.control_out.on_lost(range),
+            (Piece::MaxControl, Fate::Lost) => self.max_control_due = true,
+            (Piece::MaxControl, Fate::Arrived) => {}
+            (piece @ (Piece::Data { .. } | Piece::MaxData), fate) => settle(piece, fate),
+        }
+    }
+
+    pub(super) fn on_path_challenge(&mut self, token: [u8; 8]) {
+        self.path_response = Some(token);
+    }
+
+    /// Asks for a PING in the next packet, unless something else elicits an acknowledgement.
+    pub(super) fn ping(&mut self) {
+        self.ping = true;
+    }
+
+    /// Messages were read: is a new limit to be told?
+    pub(super) fn on_control_read(&mut self) {
+        if self.control_in.new_limit().is_some() {
+            self.max_control_due = true;
+        }
+    }
+
+    pub(super) fn pto(&self) -> Duration {
+        self.rtt.pto(MAX_ACK_DELAY)
+    }
+
+    /// The next moment at which [`Self::handle_timeout`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let timers =
+            [self.sent.timeout(&self.rtt), self.received.timeout(), self.opener.poll_timeout(), self.paced_until];
+        timers.into_iter().flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, mut settle: impl FnMut(Piece, Fate)) {
+        if self.paced_until.is_some_and(|at| at <= now) {
+            self.paced_until = None;
+        }
+        self.opener.handle_timeout(now);
+        self.received.on_timeout(now);
+        if self.sent.timeout(&self.rtt).is_some_and(|at| at <= now) {
+            let outcome = self.sent.on_timeout(now, &self.rtt);
+            outcome.inform(now, &mut *self.controller);
+            self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
+            self.probes = self.probes.max(outcome.probes);
+            self.on_lost(outcome.lost, &mut settle);
+        }
+    }
+
+    /// Is somebody already being asked for a sign of life?
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.ping || self.sent.eliciting_in_flight() > 0
+    }
+
+    /// Has this half anything of its own that must be acknowledged?
+    fn has_eliciting(&self) -> bool {
+        self.ping || self.path_response.is_some() || self.max_control_due || self.control_out.has_unsent()
+    }
+
+    /// Appends one packet to `out`; `more` says whether the upper half has eliciting frames, `fill` writes them.
+    /// Returns whether a packet was made.
+    pub(super) fn build(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<u8>,
+        more: bool,
+        fill: impl FnOnce(&mut Draft<'_>),
+    ) -> Result<bool, SealError> {
+        let wanted = more || self.has_eliciting();
+        let permit = self.permit(now, wanted);
+        let may_ack = self.received.ack_now() || (self.received.pending() && permit == Permit::Yes);
+        if permit == Permit::No && !may_ack {
+            return Ok(false);
+        }
+        let start = out.len();
+        out.resize(start + HEADER_LEN, 0);
+        let end = start + self.datagram - TAG_LEN;
+        let mut draft = Draft { out, end, contents: Contents::default(), eliciting: false };
+        if may_ack {
+            self.put_ack(now, &mut draft);
+        }
+        if permit == Permit::Yes {
+            self.put_own(&mut draft);
+            fill(&mut draft);
+            self.put_ping(&mut draft);
+        }
+        let Draft { out, contents, eliciting, .. } = draft;
+        if out.len() == start + HEADER_LEN {
+            out.truncate(start);
+            return Ok(false);
+        }
+        out.resize(out.len() + TAG_LEN, 0);
+        self.seal(now, &mut out[start..], eliciting, contents)?;
+        Ok(true)
+    }
+
+    /// May an eliciting packet leave now? Only the pacer and the window say no, and a probe asks neither.
+    fn permit(&mut self, now: Instant, wanted: bool) -> Permit {
+        if self.probes > 0 {
+            return Permit::Yes;
+        }
+        if !wanted {
+            self.sent.on_app_limited();
+            return Permit::No;
+        }
+        if self.sent.bytes_in_flight() + self.datagram as u64 > self.controller.window() {
+            return Permit::No;
+        }
+        if self.pacer.budget(now) < self.datagram {
+            self.paced_until = self.pacer.next_release(now, self.datagram).map(|at| at.max(now + GRANULARITY / 8));
+            return Permit::No;
+        }
+        Permit::Yes
+    }
+
+    fn seal(&mut self, now: Instant, packet: &mut [u8], eliciting: bool, contents: Contents) -> Result<(), SealError> {
+        if self.sealer.update_due(now) {
+            self.sealer.update(now)?;
+        }
+        self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), packet)?;
+        self.sent.on_sent(now, packet.len(), eliciting, contents);
+        if eliciting {
+            self.spoke = now;
+            self.probes = self.probes.saturating_sub(1);
+            self.pacer.on_sent(now, packet.len());
+            self.controller.on_sent(now, packet.len(), self.sent.bytes_in_flight());
+        }
+        Ok(())
+    }
+
+    fn put_ack(&mut self, now: Instant, draft: &mut Draft<'_>) {
+        let Some(ack) = self.received.ack(now, MAX_ACK_RANGES) else { return };
+        let room = draft.room();
+        if frame::put_ack(draft.out, ack.delay, &ack.ranges, room) > 0 {
+            draft.contents.ack = Some(ack.largest);
+        }
+    }
+
+    fn put_own(&mut self, draft: &mut Draft<'_>) {
+        if let Some(token) = self.path_response.take() {
+            frame::put_path_response(draft.out, token);
+            draft.eliciting = true;
+        }
+        if std::mem::take(&mut self.max_control_due) {
+            frame::put_max_control(draft.out, self.control_in.limit());
+            draft.note(Piece::MaxControl);
+        }
+        while draft.room() > CONTROL_OVERHEAD {
+            let Some((offset, bytes)) = self.control_out.take(draft.room() - CONTROL_OVERHEAD) else { break };
+            let range = offset..offset + bytes.len() as u64;
+            frame::put_control(draft.out, offset, bytes);
+            draft.note(Piece::Control(range));
+        }
+    }
+
+    fn put_ping(&mut self, draft: &mut Draft<'_>) {
+        let owed = std::mem::take(&mut self.ping) || self.probes > 0;
+        if owed && !draft.eliciting && draft.room() > 0 {
+            frame::put_ping(draft.out);
+            draft.eliciting = true;
+        }
+    }
+
+    /// Appends a packet that holds only a CLOSE.
+    pub(super) fn build_close(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<u8>,
+        code: frame::CloseCode,
+        text: &str,
+    ) -> Result<(), SealError> {
+        let start = out.len();
+        out.resize(start + HEADER_LEN, 0);
+        frame::put_close(out, code, text);
+        out.resize(out.len() + TAG_LEN, 0);
+        debug_assert!(out.len() - start <= self.datagram);
+        self.seal(now, &mut out[start..], false, Contents::default())
+    }
+
+    /// The peer's packet numbers that were taken, for tests of bounds.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.sent.bytes_in_flight()
+    }
+}
+
+/// What became of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Arrived,
+    Lost,
+}
+
+/// The smallest datagram that a session can work with.
+pub(super) const MIN_DATAGRAM: usize = 1200;
+const _: () = assert!(MIN_DATAGRAM > OVERHEAD + frame::MAX_CLOSE_TEXT + 4);
+
+/// Ranges of blocks as a set.
+pub(super) fn set_of(ranges: &[Range<u64>]) -> RangeSet {
+    ranges.iter().cloned().collect()
+}

@@ -1,0 +1,207 @@
+//! RSA identities through the joint: what is accepted, what is refused, and that nothing else passes.
+
+use std::sync::{Arc, LazyLock};
+
+use dpex_core::suite::{CipherSuite, CryptoError, IdentityKey, PublicKey};
+use dpex_core::types::Secret;
+use dpex_crypto_rustcrypto::SUITE;
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
+use sha2::{Digest as _, Sha256};
+
+const PKCS8: &[u8] = include_bytes!("data/rsa3072.pk8.der");
+const SPKI: &[u8] = include_bytes!("data/rsa3072.spki.der");
+const LABEL: &[u8] = b"DPEX/1 enrol-wrap";
+
+static IDENTITY: LazyLock<Arc<dyn IdentityKey>> = LazyLock::new(|| SUITE.identity_from_pkcs8(PKCS8).expect("a key"));
+static OTHER: LazyLock<Arc<dyn IdentityKey>> =
+    LazyLock::new(|| SUITE.identity_from_pkcs8(include_bytes!("data/rsa3072-other.pk8.der")).expect("a key"));
+
+fn public() -> Arc<dyn PublicKey> {
+    SUITE.public_from_spki(SPKI).expect("a key")
+}
+
+fn secret() -> Secret<32> {
+    Secret::new([0x42; 32])
+}
+
+/// The same key in the library's own hands, to do with it what the joint does not offer.
+fn raw() -> RsaPrivateKey {
+    RsaPrivateKey::from_pkcs8_der(PKCS8).expect("a key")
+}
+
+#[test]
+fn a_signature_verifies_under_its_key_and_message_only() {
+    let signature = IDENTITY.sign(b"message").expect("signed");
+    assert_eq!(signature.len(), 384);
+    assert_eq!(public().verify(b"message", &signature), Ok(()));
+    assert_eq!(IDENTITY.public().verify(b"message", &signature), Ok(()));
+    assert_eq!(public().verify(b"massage", &signature), Err(CryptoError::AuthFailed));
+    assert_eq!(public().verify(b"", &signature), Err(CryptoError::AuthFailed));
+    assert_eq!(OTHER.public().verify(b"message", &signature), Err(CryptoError::AuthFailed));
+}
+
+#[test]
+fn two_signatures_of_one_message_differ() {
+    assert_ne!(IDENTITY.sign(b"message").expect("signed"), IDENTITY.sign(b"message").expect("signed"));
+}
+
+#[test]
+fn a_flip_in_any_byte_of_a_signature_is_refused() {
+    let (public, signature) = (public(), IDENTITY.sign(b"message").expect("signed"));
+    for at in 0..signature.len() {
+        let mut broken = signature.clone();
+        broken[at] ^= 1 << (at % 8);
+        assert_eq!(public.verify(b"message", &broken), Err(CryptoError::AuthFailed), "byte {at}");
+    }
+    assert_eq!(public.verify(b"message", &signature), Ok(()));
+}
+
+#[test]
+fn a_signature_of_another_length_is_refused() {
+    let (public, signature) = (public(), IDENTITY.sign(b"message").expect("signed"));
+    let longer = [&signature[..], &[0]].concat();
+    let shifted = [&[0], &signature[..]].concat();
+    for wrong in [&[][..], &signature[..383], &signature[1..], &longer, &shifted, &[0xff; 384], &[0; 384]] {
+        assert_eq!(public.verify(b"message", wrong), Err(CryptoError::AuthFailed), "{} bytes", wrong.len());
+    }
+}
+
+#[test]
+fn signatures_carry_a_salt_of_32_bytes() {
+    let signature = IDENTITY.sign(b"message").expect("signed");
+    let (key, hash) = (RsaPublicKey::from_public_key_der(SPKI).expect("a key"), Sha256::digest(b"message"));
+    for salt_len in [0, 20, 31, 33, 64] {
+        assert!(key.verify(Pss::<Sha256>::new_with_salt(salt_len), &hash, &signature).is_err(), "salt of {salt_len}");
+    }
+    assert!(key.verify(Pss::<Sha256>::new_with_salt(32), &hash, &signature).is_ok());
+}
+
+#[test]
+fn signatures_with_another_salt_or_padding_are_refused() {
+    let (key, hash) = (raw(), Sha256::digest(b"message"));
+    for salt_len in [0, 20, 31, 33, 64] {
+        let signature = key.sign(Pss::<Sha256>::new_with_salt(salt_len), &hash).expect("signed");
+        assert_eq!(public().verify(b"message", &signature), Err(CryptoError::AuthFailed), "salt of {salt_len}");
+    }
+    let signature = key.sign(Pss::<Sha256>::new_with_salt(32), &hash).expect("signed");
+    assert_eq!(public().verify(b"message", &signature), Ok(()), "the only difference above was the salt");
+    let signature = key.sign(Pkcs1v15Sign::new::<Sha256>(), &hash).expect("signed");
+    assert_eq!(public().verify(b"message", &signature), Err(CryptoError::AuthFailed));
+}
+
+#[test]
+fn a_wrapped_key_opens_under_its_key_and_label_only() {
+    let wrapped = public().wrap(LABEL, &secret()).expect("wrapped");
+    assert_eq!(wrapped.len(), 384);
+    assert_eq!(IDENTITY.unwrap(LABEL, &wrapped), Ok(secret()));
+    assert_eq!(IDENTITY.unwrap(b"DPEX/1 enrol-wrap ", &wrapped), Err(CryptoError::AuthFailed));
+    assert_eq!(OTHER.unwrap(LABEL, &wrapped), Err(CryptoError::AuthFailed));
+    assert_ne!(public().wrap(LABEL, &secret()).expect("wrapped"), wrapped, "the padding is random");
+}
+
+#[test]
+fn an_empty_label_is_refused_on_both_sides() {
+    assert_eq!(public().wrap(b"", &secret()), Err(CryptoError::BadLength));
+    let wrapped = public().wrap(LABEL, &secret()).expect("wrapped");
+    assert_eq!(IDENTITY.unwrap(b"", &wrapped), Err(CryptoError::BadLength));
+}
+
+#[test]
+fn a_broken_wrapped_key_fails_in_one_way() {
+    let wrapped = public().wrap(LABEL, &secret()).expect("wrapped");
+    for at in (0..wrapped.len()).step_by(16) {
+        let mut broken = wrapped.clone();
+        broken[at] ^= 1 << (at / 16 % 8);
+        assert_eq!(IDENTITY.unwrap(LABEL, &broken), Err(CryptoError::AuthFailed), "byte {at}");
+    }
+    let longer = [&wrapped[..], &[0]].concat();
+    for wrong in [&[][..], &wrapped[..383], &longer, &[0; 384], &[0xff; 384]] {
+        assert_eq!(IDENTITY.unwrap(LABEL, wrong), Err(CryptoError::AuthFailed), "{} bytes", wrong.len());
+    }
+}
+
+#[test]
+fn a_wrapped_secret_of_another_length_is_refused() {
+    let key = RsaPublicKey::from_public_key_der(SPKI).expect("a key");
+    for length in [0, 31, 33, 318] {
+        let padding = Oaep::<Sha256>::new_with_label(LABEL);
+        let wrapped = key.encrypt(&mut UnwrapErr(SysRng), padding, &vec![7; length]).expect("wrapped");
+        assert_eq!(IDENTITY.unwrap(LABEL, &wrapped), Err(CryptoError::AuthFailed), "{length} bytes");
+    }
+}
+
+#[test]
+fn keys_come_back_as_they_were_stored() {
+    assert_eq!(IDENTITY.to_pkcs8().expect("encoded").as_slice(), PKCS8);
+    assert_eq!(IDENTITY.public().spki(), SPKI);
+    assert_eq!(public().spki(), SPKI);
+    assert_eq!(public().modulus_len(), 384);
+}
+
+#[test]
+fn keys_of_4096_bits_work_and_have_the_documented_sizes() {
+    let der = include_bytes!("data/rsa4096.pk8.der");
+    let identity = SUITE.identity_from_pkcs8(der).expect("a key");
+    assert_eq!(identity.to_pkcs8().expect("encoded").as_slice(), der);
+    let public = identity.public();
+    assert_eq!((der.len(), public.spki().len(), public.modulus_len()), (2374, 550, 512));
+    let signature = identity.sign(b"message").expect("signed");
+    assert_eq!(signature.len(), 512);
+    assert_eq!(public.verify(b"message", &signature), Ok(()));
+    let wrapped = public.wrap(LABEL, &secret()).expect("wrapped");
+    assert_eq!(wrapped.len(), 512);
+    assert_eq!(identity.unwrap(LABEL, &wrapped), Ok(secret()));
+}
+
+#[test]
+fn a_generated_key_works_and_survives_storing() {
+    let made = SUITE.generate_identity(3072).expect("made");
+    let stored = made.to_pkcs8().expect("encoded");
+    let loaded = SUITE.identity_from_pkcs8(&stored).expect("loaded");
+    assert_eq!(loaded.public().spki(), made.public().spki());
+    assert_eq!(made.public().modulus_len(), 384);
+    let signature = loaded.sign(b"message").expect("signed");
+    assert_eq!(made.public().verify(b"message", &signature), Ok(()));
+}
+
+#[test]
+fn only_3072_and_4096_bits_are_made() {
+    for bits in [0, 1024, 2048, 3071, 3073, 8192] {
+        assert_eq!(SUITE.generate_identity(bits).expect_err("refused"), CryptoError::Unsupported, "{bits} bits");
+    }
+}
+
+#[test]
+fn private_keys_that_are_short_odd_or_inconsistent_are_refused() {
+    let cases: [(&str, &[u8]); 5] = [
+        ("2048 bits", include_bytes!("data/rsa2048.pk8.der")),
+        ("e = 3", include_bytes!("data/rsa3072-e3.pk8.der")),
+        ("factors that are not prime", include_bytes!("data/rsa3072-composite.pk8.der")),
+        ("a public key", SPKI),
+        ("nothing", b""),
+    ];
+    for (what, der) in cases {
+        assert_eq!(SUITE.identity_from_pkcs8(der).expect_err("refused"), CryptoError::BadKey, "{what}");
+    }
+    let trailing = [PKCS8, &[0]].concat();
+    assert_eq!(SUITE.identity_from_pkcs8(&trailing).expect_err("refused"), CryptoError::BadKey);
+}
+
+#[test]
+fn a_flip_anywhere_in_a_private_key_is_refused() {
+    // Every part is hit, among them the precomputed ones that an implementation may be tempted to ignore.
+    for at in (0..PKCS8.len()).step_by(11).chain([PKCS8.len() - 1]) {
+        let mut broken = PKCS8.to_vec();
+        broken[at] ^= 1 << (at % 8);
+        assert_eq!(SUITE.identity_from_pkcs8(&broken).expect_err("refused"), CryptoError::BadKey, "byte {at}");
+    }
+}
+
+#[test]
+fn debug_output_shows_no_key() {
+    assert_eq!(format!("{:?} {:?}", IDENTITY, public()).matches("3072").count(), 2);
+    assert!(format!("{:?}", *IDENTITY).len() < 40);
+}

@@ -1,0 +1,145 @@
+//! Directory handles that cannot be left.
+//!
+//! A path is walked one part at a time, each part opened relative to the handle before it with `O_NOFOLLOW`. The parts
+//! come from a [`SharePath`](dpex_core::types::SharePath), so none is `..` or holds a `/`; what is left for an attacker
+//! is a link in the place of a part, and the kernel refuses that in the same call that would have followed it. One way
+//! for every Unix, instead of `openat2` with a second way for where it is missing.
+
+use std::io;
+use std::path::Path;
+
+use dpex_core::types::Timestamp;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fsync, mkdirat, openat, statat};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::error::tolerate_unsupported;
+
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+/// `NONBLOCK`, because whatever the name was a moment ago, it may be a FIFO now.
+const FILE: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// What a directory says of what is in it.
+pub(crate) type RawNames = Vec<(Vec<u8>, FileType)>;
+
+/// An open folder: the root, or one reached from it without following a link.
+#[derive(Debug)]
+pub(crate) struct Folder(pub(crate) OwnedFd);
+
+impl Folder {
+    /// Opens the root, which itself must not be a link. Links above it are the owner's business.
+    pub(crate) fn root(path: &Path) -> io::Result<Self> {
+        // Without a trailing slash: `link/` would be followed.
+        let path: std::path::PathBuf = path.components().collect();
+        Ok(Self(retry_on_intr(|| openat(CWD, &path, FOLDER, Mode::empty()))?))
+    }
+
+    /// Opens a root that may be reached through a link: a folder that the person at this machine named.
+    pub(crate) fn root_followed(path: &Path) -> io::Result<Self> {
+        Ok(Self(retry_on_intr(|| openat(CWD, path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty()))?))
+    }
+
+    /// Opens a folder directly inside this one; `.` is this one again.
+    pub(crate) fn enter(&self, part: &str) -> Result<Self, Errno> {
+        retry_on_intr(|| openat(&self.0, part, FOLDER, Mode::empty())).map(Self)
+    }
+
+    /// Opens a folder below this one.
+    pub(crate) fn walk<'a>(&self, parts: impl Iterator<Item = &'a str>) -> Result<Self, Errno> {
+        let mut here = None;
+        for part in parts {
+            here = Some(here.as_ref().unwrap_or(self).enter(part)?);
+        }
+        here.map_or_else(|| self.enter("."), Ok)
+    }
+
+    /// Opens a folder below this one and makes what is missing.
+    ///
+    /// `NOTDIR` or `LOOP` means that something else has the name.
+    pub(crate) fn make<'a>(&self, parts: impl Iterator<Item = &'a str>) -> Result<Self, Errno> {
+        let mut here = self.enter(".")?;
+        for part in parts {
+            here = match here.enter(part) {
+                Err(Errno::NOENT) => here.make_one(part)?,
+                found => found?,
+            };
+        }
+        Ok(here)
+    }
+
+    fn make_one(&self, part: &str) -> Result<Self, Errno> {
+        match mkdirat(&self.0, part, Mode::RWXU | Mode::RWXG | Mode::RWXO) {
+            // Somebody else was faster, with a folder or with something that `enter` refuses.
+            Err(Errno::EXIST) => {}
+            // A file committed below is only as durable as the folders above it.
+            made => made.and_then(|()| self.sync())?,
+        }
+        self.enter(part)
+    }
+
+    /// Makes what names are in it durable.
+    pub(crate) fn sync(&self) -> Result<(), Errno> {
+        tolerate_unsupported(retry_on_intr(|| fsync(&self.0)))
+    }
+
+    /// What is directly inside under this name, itself, not what it points at.
+    pub(crate) fn stat(&self, name: &str) -> Result<Stat, Errno> {
+        retry_on_intr(|| statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW))
+    }
+
+    /// Opens a regular file directly inside for reading; `NXIO` if it is anything else.
+    pub(crate) fn open_file(&self, name: &str) -> Result<(OwnedFd, Stat), Errno> {
+        // Asked before opening, since opening a device may already do something; asked again after, since only that counts.
+        if !is_file(&self.stat(name)?) {
+            return Err(Errno::NXIO);
+        }
+        let file = retry_on_intr(|| openat(&self.0, name, FILE, Mode::empty()))?;
+        let stat = rustix::fs::fstat(&file)?;
+        if is_file(&stat) { Ok((file, stat)) } else { Err(Errno::NXIO) }
+    }
+
+    /// The names directly inside, unordered, each with what the directory says it is (possibly unknown).
+    pub(crate) fn names(&self) -> Result<RawNames, Errno> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push((name.to_vec(), entry.file_type()));
+            }
+        }
+        Ok(names)
+    }
+}
+
+pub(crate) fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+pub(crate) fn is_file(stat: &Stat) -> bool {
+    file_type(stat) == FileType::RegularFile
+}
+
+pub(crate) fn size(stat: &Stat) -> u64 {
+    wide(stat.st_size)
+}
+
+pub(crate) fn mtime(stat: &Stat) -> Timestamp {
+    timestamp(stat.st_mtime, stat.st_mtime_nsec)
+}
+
+pub(crate) fn ctime(stat: &Stat) -> Timestamp {
+    timestamp(stat.st_ctime, stat.st_ctime_nsec)
+}
+
+fn timestamp(secs: impl TryInto<i64>, nanos: impl TryInto<u32>) -> Timestamp {
+    let (secs, nanos) = (secs.try_into().unwrap_or_default(), nanos.try_into().unwrap_or_default());
+    Timestamp::new(secs, nanos).unwrap_or_default()
+}
+
+/// The fields of `stat` have another integer type on each platform; none of them is negative here.
+pub(crate) fn wide(value: impl TryInto<u64>) -> u64 {
+    value.try_into().unwrap_or_default()
+}

@@ -1,0 +1,260 @@
+//! One page of a subtree, in the order of [`SharePath`].
+//!
+//! Each page walks again from the folder asked for to the cursor, reads the names of the folders it passes, and looks
+//! (`stat`) only at the entries that go into the page and at the one that proves there are more. Entries may come and go
+//! meanwhile: what is there for the whole listing is listed once.
+
+use std::collections::BTreeSet;
+
+use dpex_core::store::{Entry, EntryKind, ListQuery, Page, StoreError};
+use dpex_core::types::{Secret, SharePath};
+use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
+use rustix::io::Errno;
+
+use crate::error::{is_our_own_trouble, looking_up};
+use crate::fence::{Folder, RawNames, file_type, mtime};
+use crate::parts::{self, Owner};
+use crate::portable::is_reserved;
+use crate::source::meta;
+
+/// What of a folder is offered.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) root: Folder,
+    pub(crate) secret: Secret<32>,
+    /// Also names that begin with a dot.
+    pub(crate) hidden: bool,
+}
+
+impl View {
+    /// May any entry of this name be offered?
+    pub(crate) fn shows_name(&self, name: &[u8]) -> bool {
+        (self.hidden || !name.starts_with(b".")) && !is_reserved(name)
+    }
+
+    /// May this file, of a name that [`Self::shows_name`], be offered?
+    pub(crate) fn shows_file(folder: &Folder, name: &str) -> bool {
+        !matches!(parts::owner(folder, name), Some(Owner::Ours | Owner::Unknown))
+    }
+
+    /// Answers a query.
+    pub(crate) fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        if !query.path.parts().all(|part| self.shows_name(part.as_bytes())) {
+            return Err(StoreError::NotFound);
+        }
+        let mut walk = Walk {
+            view: self,
+            limit: query.limit.max(1),
+            recursive: query.recursive,
+            page: Page::default(),
+            pending: 0,
+        };
+        match self.fill(&mut walk, query) {
+            Ok(()) | Err(Stop::Full) => Ok(walk.finish()),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    fn fill(&self, walk: &mut Walk<'_>, query: &ListQuery) -> Step {
+        let found = |errno| Stop::Failed(looking_up(errno));
+        let start = Start::of(&query.path, query.after.as_ref());
+        let (Some(parent), Some(name)) = (query.path.parent(), query.path.file_name()) else {
+            return walk.folder(&self.root, self.root.names().map_err(found)?, &query.path, &start);
+        };
+        let parent = self.root.walk(parent.parts()).map_err(found)?;
+        let stat = parent.stat(name).map_err(found)?;
+        match file_type(&stat) {
+            FileType::Directory => {
+                let folder = parent.enter(name).map_err(found)?;
+                walk.folder(&folder, folder.names().map_err(found)?, &query.path, &start)
+            }
+            FileType::RegularFile if Self::shows_file(&parent, name) => {
+                if query.after.as_ref().is_none_or(|after| *after < query.path) {
+                    walk.file(&parent, name, query.path.clone(), &stat)?;
+                }
+                Ok(())
+            }
+            _ => Err(Stop::Failed(StoreError::NotFound)),
+        }
+    }
+}
+
+/// Where inside a folder a page begins.
+enum Start<'a> {
+    /// With its first entry.
+    Front,
+    /// After this path, relative to the folder; never empty.
+    After(Vec<&'a str>),
+    /// Behind its last entry.
+    Past,
+}
+
+impl<'a> Start<'a> {
+    fn of(folder: &SharePath, after: Option<&'a SharePath>) -> Self {
+        let Some(after) = after else { return Self::Front };
+        if after <= folder {
+            return Self::Front;
+        }
+        if !after.starts_with(folder) {
+            return Self::Past;
+        }
+        Self::After(after.parts().skip(folder.parts().count()).collect())
+    }
+
+    /// The same for a folder inside.
+    fn inside(&self, name: &str) -> Self {
+        match self {
+            Self::After(parts) if parts.first() == Some(&name) && parts.len() > 1 => Self::After(parts[1..].to_vec()),
+            _ => Self::Front,
+        }
+    }
+}
+
+/// Why a walk ends before the end.
+enum Stop {
+    /// The page is full and there is more.
+    Full,
+    Failed(StoreError),
+}
+
+type Step<T = ()> = Result<T, Stop>;
+
+struct Walk<'a> {
+    view: &'a View,
+    limit: usize,
+    recursive: bool,
+    page: Page,
+    /// Left out since the last entry of the page; they count for the page of the next entry, if there is one.
+    pending: u64,
+}
+
+impl Walk<'_> {
+    fn finish(mut self) -> Page {
+        if !self.page.more {
+            self.page.skipped += self.pending;
+        }
+        self.page
+    }
+
+    fn push(&mut self, path: SharePath, kind: EntryKind) -> Step {
+        if self.page.entries.len() == self.limit {
+            self.page.more = true;
+            return Err(Stop::Full);
+        }
+        self.page.entries.push(Entry { path, kind });
+        self.page.skipped += std::mem::take(&mut self.pending);
+        Ok(())
+    }
+
+    /// Everything in one folder that sorts after `start`.
+    fn folder(&mut self, folder: &Folder, names: RawNames, path: &SharePath, start: &Start<'_>) -> Step {
+        let first = match start {
+            Start::Past => return Ok(()),
+            Start::Front => None,
+            Start::After(parts) => parts.first().copied(),
+        };
+        let names = Names::sorted(names, self.view, first);
+        for name in &names.offered {
+            let Some((name, path)) = as_path(name, path) else {
+                self.pending += 1;
+                continue;
+            };
+            let listed_before = first == Some(name);
+            let is_folder = listed_before || self.entry(folder, name, path.clone(), &names)?;
+            if self.recursive && is_folder {
+                self.inside(folder, name, &path, &start.inside(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is in the folder `name` of `folder`.
+    fn inside(&mut self, folder: &Folder, name: &str, path: &SharePath, start: &Start<'_>) -> Step {
+        match folder.enter(name).and_then(|inside| inside.names().map(|names| (inside, names))) {
+            Ok((inside, names)) => self.folder(&inside, names, path, start),
+            Err(errno) => self.leave_out(errno),
+        }
+    }
+
+    /// One name of a folder. Says whether it is a folder.
+    fn entry(&mut self, folder: &Folder, name: &str, path: SharePath, names: &Names) -> Step<bool> {
+        let stat = match folder.stat(name) {
+            Ok(stat) => stat,
+            Err(errno) => return self.leave_out(errno).map(|()| false),
+        };
+        match file_type(&stat) {
+            FileType::Directory => return self.push(path, EntryKind::Folder(mtime(&stat))).map(|()| true),
+            FileType::RegularFile if !names.may_be_part(name) || View::shows_file(folder, name) => {
+                self.file(folder, name, path, &stat)?;
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    fn file(&mut self, folder: &Folder, name: &str, path: SharePath, stat: &Stat) -> Step {
+        if is_readable(folder, name, stat) {
+            return self.push(path, EntryKind::File(meta(stat, &self.view.secret)));
+        }
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// An entry that could not be looked at: gone is nothing, anything else is counted.
+    fn leave_out(&mut self, errno: Errno) -> Step {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK => {}
+            errno if is_our_own_trouble(errno) => return Err(Stop::Failed(StoreError::Io(errno.into()))),
+            _ => self.pending += 1,
+        }
+        Ok(())
+    }
+}
+
+/// A name and the path it makes, if both can travel.
+fn as_path<'a>(name: &'a [u8], folder: &SharePath) -> Option<(&'a str, SharePath)> {
+    let name = std::str::from_utf8(name).ok()?;
+    Some((name, folder.join(name).ok()?))
+}
+
+/// A file that cannot be opened is better not promised.
+fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
+    // What everybody may read needs no asking; that is nearly every file.
+    let everybody = Mode::RUSR | Mode::RGRP | Mode::ROTH;
+    Mode::from_raw_mode(stat.st_mode).contains(everybody)
+        || !matches!(
+            accessat(&folder.0, name, Access::READ_OK, AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW),
+            Err(Errno::ACCESS | Errno::PERM)
+        )
+}
+
+/// The names of one folder that may be offered, in order.
+struct Names {
+    offered: Vec<Vec<u8>>,
+    /// All sidecars that lie there: most folders have none, and then no file needs a second look.
+    sidecars: BTreeSet<Vec<u8>>,
+}
+
+impl Names {
+    fn sorted(names: RawNames, view: &View, first: Option<&str>) -> Self {
+        let mut sidecars = BTreeSet::new();
+        let mut offered = Vec::with_capacity(names.len());
+        for (name, kind) in names {
+            let wanted = matches!(kind, FileType::Directory | FileType::RegularFile | FileType::Unknown);
+            if is_reserved(&name) {
+                sidecars.insert(name);
+            } else if wanted && view.shows_name(&name) && first.is_none_or(|first| name.as_slice() >= first.as_bytes())
+            {
+                offered.push(name);
+            }
+        }
+        offered.sort_unstable();
+        // A name that moved while the directory was read may have been seen twice.
+        offered.dedup();
+        Self { offered, sidecars }
+    }
+
+    fn may_be_part(&self, name: &str) -> bool {
+        parts::stem_of(name).is_some_and(|stem| self.sidecars.contains(parts::sidecar_name(stem).as_bytes()))
+    }
+}

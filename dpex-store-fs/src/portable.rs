@@ -1,0 +1,152 @@
+//! Names that every common system can hold (PROTOCOL.md, section 10.8).
+//!
+//! A receiver applies these rules on every platform, so that a folder received on one can be copied to another, and a
+//! name never means a device or a stream there. That a name is harmless on the wire is already the invariant of
+//! [`SharePath`]; this is about what disks and systems make of it.
+
+use dpex_core::store::StoreError;
+use dpex_core::types::SharePath;
+
+/// The suffix of this store's own sidecar files; a peer must not be able to plant one.
+pub const RESERVED_SUFFIX: &str = ".dpexpart";
+
+/// Checks each part of a path.
+///
+/// # Errors
+/// [`StoreError::BadName`] with the first rule broken.
+pub fn check(path: &SharePath) -> Result<(), StoreError> {
+    path.parts().try_for_each(|part| match fault(part) {
+        Some(reason) => Err(StoreError::BadName(reason)),
+        None => Ok(()),
+    })
+}
+
+/// Why a part of a path cannot be stored everywhere; `None` if it can.
+#[must_use]
+pub fn fault(part: &str) -> Option<&'static str> {
+    if part.contains(':') {
+        return Some("it holds a colon");
+    }
+    if part.ends_with(['.', ' ']) {
+        return Some("it ends with a dot or a space");
+    }
+    if is_device(part) {
+        return Some("it is the name of a device on Windows");
+    }
+    is_reserved(part.as_bytes()).then_some("names ending in `.dpexpart` are kept for unfinished transfers")
+}
+
+/// Does the name end in [`RESERVED_SUFFIX`], in any case? Disks that ignore case would take one for the other.
+#[must_use]
+pub fn is_reserved(name: &[u8]) -> bool {
+    let suffix = RESERVED_SUFFIX.as_bytes();
+    name.len().checked_sub(suffix.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(suffix))
+}
+
+/// Windows looks at what is before the first dot, without the spaces at its end (RUSTSEC-2024-0445 for the superscripts).
+fn is_device(part: &str) -> bool {
+    let stem = part.split('.').next().unwrap_or(part).trim_end_matches(' ');
+    let is = |name: &str| stem.eq_ignore_ascii_case(name);
+    if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].into_iter().any(is) {
+        return true;
+    }
+    let mut chars = stem.chars();
+    let port: String = chars.by_ref().take(3).collect();
+    let number = chars.next();
+    (port.eq_ignore_ascii_case("COM") || port.eq_ignore_ascii_case("LPT"))
+        && matches!(number, Some('0'..='9' | '¹' | '²' | '³'))
+        && chars.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_refused_in_any_case_and_with_any_extension() {
+        let mut devices: Vec<String> = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].map(String::from).into();
+        for port in ["COM", "LPT"] {
+            devices.extend("0123456789¹²³".chars().map(|n| format!("{port}{n}")));
+        }
+        assert_eq!(devices.len(), 32);
+        for device in devices {
+            let mixed: String = device.chars().take(1).chain(device.to_lowercase().chars().skip(1)).collect();
+            for name in [device.clone(), device.to_lowercase(), mixed] {
+                for tail in ["", ".txt", ".tar.gz", " .txt", "   .c", ".x y"] {
+                    let name = format!("{name}{tail}");
+                    assert_eq!(fault(&name), Some("it is the name of a device on Windows"), "{name:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_device_is_fine() {
+        for name in [
+            "CONTEXT",
+            "CON-1",
+            "console.log",
+            "PRN1",
+            "aux_",
+            "NULL",
+            "nul-l.txt",
+            "COM",
+            "COM10",
+            "COM1a",
+            "LPT",
+            "lpt⁴",
+            "COMA",
+            "COM٣",
+            "xCON",
+            "x.con",
+            "x.com1",
+            ".con",
+            " CON",
+            "CO",
+            "C",
+            "LPT00",
+            "COM1¹",
+        ] {
+            assert_eq!(fault(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_colon_is_refused_anywhere() {
+        for name in [":", "a:b", "file.txt:stream", "C:", ":a", "a:"] {
+            assert_eq!(fault(name), Some("it holds a colon"), "{name:?}");
+        }
+        assert_eq!(fault("a；b"), None);
+        assert_eq!(fault("a：b"), None, "the full-width colon is a letter like others");
+    }
+
+    #[test]
+    fn a_dot_or_a_space_is_refused_at_the_end_only() {
+        for name in ["a.", "a ", "a. ", "a .", "...", " ", "a.txt.", "a.txt "] {
+            assert_eq!(fault(name), Some("it ends with a dot or a space"), "{name:?}");
+        }
+        for name in ["a.b", "a b", " a", ".a", "..a", "a\u{a0}"] {
+            assert_eq!(fault(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_suffix_of_the_sidecars_is_reserved_in_any_case() {
+        for name in ["a.dpexpart", ".a.txt.dpexpart", ".a.DPEXPART", ".dpexpart", "x.DpexPart"] {
+            assert!(fault(name).is_some_and(|reason| reason.contains("unfinished")), "{name:?}");
+        }
+        for name in ["dpexpart", "a.dpexpart.txt", "a.part", "adpexpart", "a.dpexpart~"] {
+            assert_eq!(fault(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_path_is_checked() {
+        let path = |text: &str| SharePath::parse(text).expect("valid");
+        for text in ["aux/b", "a/nul.txt/b", "a/b:", "a./b", "a/b.dpexpart/c"] {
+            assert!(matches!(check(&path(text)), Err(StoreError::BadName(_))), "{text:?}");
+        }
+        assert!(check(&path("a/b/c.txt")).is_ok());
+        assert!(check(&SharePath::ROOT).is_ok());
+    }
+}

@@ -1,0 +1,92 @@
+//! A file that is served: one descriptor, one version.
+
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dpex_core::store::{Meta, SourceFile, StoreError};
+use dpex_core::types::{Secret, Version};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, Stat, fstat};
+use rustix::io::{Errno, pread};
+
+use crate::blocking::blocking;
+use crate::error::looking_up;
+use crate::fence::{Folder, ctime, mtime, size, wide};
+
+/// The open file. Every read is followed by a look at whether it is still the version that was opened.
+#[derive(Debug)]
+pub(crate) struct FsSource(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    file: OwnedFd,
+    meta: Meta,
+    secret: Secret<32>,
+}
+
+impl FsSource {
+    /// Opens a regular file directly inside `folder`.
+    pub(crate) fn open(folder: &Folder, name: &str, secret: &Secret<32>) -> Result<Self, StoreError> {
+        let (file, stat) = folder.open_file(name).map_err(looking_up)?;
+        Ok(Self(Arc::new(Open { file, meta: meta(&stat, secret), secret: secret.clone() })))
+    }
+}
+
+/// What a listing or an offer says of a file.
+pub(crate) fn meta(stat: &Stat, secret: &Secret<32>) -> Meta {
+    let exec = Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR);
+    Meta { size: size(stat), mtime: mtime(stat), exec, version: version(stat, secret) }
+}
+
+/// Keyed, so that it tells a peer nothing; of what the system keeps on disk, so that it survives a restart.
+fn version(stat: &Stat, secret: &Secret<32>) -> Version {
+    let mut hasher = blake3::Hasher::new_keyed(secret.expose());
+    for number in [wide(stat.st_dev), wide(stat.st_ino), size(stat)] {
+        hasher.update(&number.to_be_bytes());
+    }
+    for time in [mtime(stat), ctime(stat)] {
+        hasher.update(&time.secs().to_be_bytes()).update(&time.nanos().to_be_bytes());
+    }
+    let mut version = [0; Version::LEN];
+    hasher.finalize_xof().fill(&mut version);
+    Version(version)
+}
+
+#[async_trait]
+impl SourceFile for FsSource {
+    fn meta(&self) -> &Meta {
+        &self.0.meta
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError> {
+        let open = Arc::clone(&self.0);
+        blocking(move || open.read_at(offset, len)).await
+    }
+}
+
+impl Open {
+    fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError> {
+        let inside =
+            u64::try_from(len).ok().and_then(|len| offset.checked_add(len)).is_some_and(|e| e <= self.meta.size);
+        if !inside {
+            return Err(StoreError::Io(io::Error::new(io::ErrorKind::InvalidInput, "a read past the end of the file")));
+        }
+        let mut data = vec![0; len];
+        let mut done = 0;
+        while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match pread(&self.file, rest, offset + done as u64) {
+                Ok(0) => return Err(StoreError::Changed),
+                Ok(n) => done += n,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(StoreError::Io(errno.into())),
+            }
+        }
+        // After the read, so that what was read is of the version if this says so.
+        if meta(&fstat(&self.file).map_err(looking_up)?, &self.secret) != self.meta {
+            return Err(StoreError::Changed);
+        }
+        Ok(Bytes::from(data))
+    }
+}

@@ -1,0 +1,237 @@
+//! No name reaches outside the root, by no link and no race, and none means anything but a file.
+
+use std::os::unix::net::UnixListener;
+
+use dpex_core::store::{Existing, FileStore, StoreError};
+use dpex_core::types::Secret;
+use dpex_store_fs::{FsStore, Options};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mkfifoat, mknodat, renameat_with};
+
+use crate::support::{Yard, chmod, deliver, fetch, incoming, names, newer, path, put, query};
+
+/// Links of every kind: to a file and a folder, inside and outside, absolute and relative, broken, circular, magic.
+fn plant_links(yard: &Yard) -> Vec<&'static str> {
+    yard.write("real/file", "inside");
+    yard.link(yard.outside().join("secret"), "file-out");
+    yard.link("../outside/secret", "file-out-relative");
+    yard.link(yard.outside(), "folder-out");
+    yard.link("real/file", "file-in");
+    yard.link("real", "folder-in");
+    yard.link(".", "self");
+    yard.link("nowhere", "broken");
+    yard.link("loop", "loop");
+    yard.link("/proc/self/root", "magic");
+    yard.link("/dev/zero", "device");
+    vec![
+        "file-out",
+        "file-out-relative",
+        "folder-out",
+        "file-in",
+        "folder-in",
+        "self",
+        "broken",
+        "loop",
+        "magic",
+        "device",
+    ]
+}
+
+#[tokio::test]
+async fn no_link_is_listed_or_opened_wherever_it_points() {
+    let yard = Yard::new();
+    let links = plant_links(&yard);
+    let store = yard.serve();
+    assert_eq!(names(&store, "").await, ["real/", "real/file"]);
+    for link in links {
+        for name in [link.to_owned(), format!("{link}/secret"), format!("{link}/file"), format!("{link}/real/file")] {
+            assert!(matches!(store.open(&path(&name)).await, Err(StoreError::NotFound)), "{name}");
+            assert!(matches!(store.list(&query(&name, None, 9, true)).await, Err(StoreError::NotFound)), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_through_or_over_a_link() {
+    let yard = Yard::new();
+    let links = plant_links(&yard);
+    let before = yard.on_disk();
+    for link in links {
+        for existing in [Existing::Keep, Existing::Overwrite, Existing::Rename] {
+            for name in [link.to_owned(), format!("{link}/secret"), format!("{link}/new/file")] {
+                let result = yard.store.receive(&newer(&name, 3, existing)).await;
+                assert!(matches!(result, Err(StoreError::Exists)), "{name} {existing:?}: {result:?}");
+            }
+        }
+        let result = yard.store.make_folder(&path(&format!("{link}/new"))).await;
+        assert!(matches!(result, Err(StoreError::Exists)), "{link}: {result:?}");
+        assert!(matches!(yard.store.make_folder(&path(link)).await, Err(StoreError::Exists)), "{link}");
+    }
+    assert_eq!(yard.on_disk(), before);
+    yard.assert_outside_is_untouched();
+}
+
+#[tokio::test]
+async fn a_link_that_appears_at_the_last_moment_is_not_replaced() {
+    let yard = Yard::new();
+    for existing in [Existing::Keep, Existing::Overwrite] {
+        let part = yard.store.receive(&newer("a", 0, existing)).await.expect("free");
+        yard.link(yard.outside().join("secret"), "a");
+        assert!(matches!(part.commit().await, Err(StoreError::Exists)), "{existing:?}");
+        assert!(yard.at("a").is_symlink());
+        std::fs::remove_file(yard.at("a")).expect("removed");
+    }
+    yard.assert_outside_is_untouched();
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_the_part_or_its_sidecar_is_left_alone() {
+    let yard = Yard::new();
+    yard.link(yard.outside().join("secret"), "a.part");
+    yard.link(yard.outside().join("secret"), ".b.dpexpart");
+    yard.link(yard.outside().join("new"), ".c.dpexpart");
+    for name in ["a", "b", "c"] {
+        put(&yard.store, name, b"content").await;
+    }
+    assert_eq!(yard.on_disk(), [".b.dpexpart", ".c.dpexpart", "a", "a.part", "b", "c"]);
+    yard.assert_outside_is_untouched();
+}
+
+#[tokio::test]
+async fn a_folder_moved_away_during_a_reception_takes_the_file_with_it() {
+    let yard = Yard::new();
+    let part = yard.store.receive(&incoming("d/a", 0)).await.expect("free");
+    std::fs::rename(yard.at("d"), yard.at("e")).expect("moved");
+    yard.link(yard.outside(), "d");
+    part.commit().await.expect("committed where the part is");
+    assert!(yard.at("e/a").exists());
+    yard.assert_outside_is_untouched();
+}
+
+/// A folder that is exchanged for a link to the outside, over and over, while it is used.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_race_of_links_and_folders_leads_outside() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const ROUNDS: usize = 1500;
+
+    let yard = Yard::new();
+    yard.write("d/secret", "inside");
+    yard.link(yard.outside(), "swap");
+    let (here, there) = (yard.at("d"), yard.at("swap"));
+    let is_over = AtomicBool::new(false);
+    let store = yard.serve();
+    let receiver = yard.store.clone();
+    let (mut read, mut refused) = (0, 0);
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        std::thread::scope(|scope| {
+            let swapper = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &here, CWD, &there, RenameFlags::EXCHANGE).expect("exchanged");
+                }
+            });
+            for n in 0..ROUNDS {
+                match runtime.block_on(fetch(&store, "d/secret")) {
+                    Ok(content) => {
+                        assert_eq!(content, "inside");
+                        read += 1;
+                    }
+                    Err(StoreError::NotFound | StoreError::Changed) => refused += 1,
+                    Err(other) => panic!("{other}"),
+                }
+                if n % 10 == 0 {
+                    match runtime.block_on(deliver(&receiver, &incoming(&format!("d/new{n}"), 1), b"x")) {
+                        Ok(_) | Err(StoreError::Exists) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+                for name in runtime.block_on(names(&store, "")) {
+                    assert!(name == "d/" || name == "swap/" || !name.ends_with("outside"), "{name}");
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+            swapper.join().expect("the swapper ends");
+        });
+        assert!(read > 0 && refused > 0, "both were met: {read} read, {refused} refused");
+    })
+    .await
+    .expect("no panic");
+    yard.assert_outside_is_untouched();
+}
+
+#[tokio::test]
+async fn fifos_sockets_and_devices_are_not_files() {
+    let yard = Yard::new();
+    yard.write("a", "x");
+    let mode = Mode::RUSR | Mode::WUSR;
+    mkfifoat(CWD, yard.at("fifo"), mode).expect("made");
+    let _socket = UnixListener::bind(yard.at("socket")).expect("bound");
+    let mut special = vec!["fifo", "socket"];
+    // /dev/zero, which only root may make.
+    if mknodat(CWD, yard.at("device"), FileType::CharacterDevice, mode, rustix::fs::makedev(1, 5)).is_ok() {
+        special.push("device");
+    }
+    let store = yard.serve();
+    assert_eq!(names(&store, "").await, ["a"]);
+    for name in special {
+        assert!(matches!(store.open(&path(name)).await, Err(StoreError::NotFound)), "{name}");
+        assert!(matches!(store.list(&query(name, None, 9, true)).await, Err(StoreError::NotFound)), "{name}");
+        for existing in [Existing::Keep, Existing::Overwrite, Existing::Rename] {
+            let result = yard.store.receive(&newer(name, 1, existing)).await;
+            assert!(matches!(result, Err(StoreError::Exists)), "{name} {existing:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shelf_that_is_a_link_is_refused_and_a_target_that_is_one_is_followed() {
+    let yard = Yard::new();
+    let link = yard.around.path().join("root-link");
+    std::os::unix::fs::symlink(yard.root(), &link).expect("linked");
+    for name in [link.clone(), link.join(""), link.join(".")] {
+        let opened = FsStore::serve(&name, Secret::new([1; 32]), Options::default());
+        assert!(opened.is_err(), "{}", name.display());
+    }
+    let store = FsStore::receive(&link, Options::default()).expect("opens");
+    put(&store, "a", b"x").await;
+    assert_eq!(yard.on_disk(), ["a"]);
+}
+
+#[test]
+fn a_shelf_that_everybody_can_write_to_is_refused() {
+    let yard = Yard::new();
+    let serve = || FsStore::serve(&yard.root(), Secret::new([1; 32]), Options::default());
+    chmod(&yard.root(), 0o757);
+    assert_eq!(serve().expect_err("refused").kind(), std::io::ErrorKind::PermissionDenied);
+    chmod(&yard.root(), 0o755);
+    assert!(serve().is_ok());
+    assert!(FsStore::serve(&yard.at("missing"), Secret::new([1; 32]), Options::default()).is_err());
+}
+
+#[test]
+fn a_missing_target_folder_is_made() {
+    let yard = Yard::new();
+    FsStore::receive(&yard.at("new/folder"), Options::default()).expect("made");
+    assert!(yard.at("new/folder").is_dir());
+    yard.write("file", "x");
+    assert!(FsStore::receive(&yard.at("file"), Options::default()).is_err());
+}
+
+#[test]
+fn options_are_read_and_unknown_ones_refused() {
+    assert_eq!(toml::from_str::<Options>("").expect("all have defaults"), Options { hidden: false });
+    assert_eq!(toml::from_str::<Options>("hidden = true").expect("known"), Options { hidden: true });
+    assert!(toml::from_str::<Options>("hiden = true").is_err());
+}
+
+#[tokio::test]
+async fn hidden_names_are_shown_and_taken_when_the_owner_says_so() {
+    let yard = Yard::with(Options { hidden: true });
+    put(&yard.store, ".profile", b"x").await;
+    put(&yard.store, ".d/a", b"x").await;
+    assert_eq!(names(&yard.store, "").await, [".d/", ".d/a", ".profile"]);
+    let part = yard.store.receive(&incoming("b", 1)).await.expect("free");
+    assert_eq!(names(&yard.store, "").await, [".d/", ".d/a", ".profile"], "not even then the sidecar");
+    part.discard().await.expect("discarded");
+}

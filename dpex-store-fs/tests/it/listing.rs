@@ -1,0 +1,147 @@
+//! Listings of real folders: large, changing, partly unreadable.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use dpex_core::store::FileStore;
+
+use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query};
+
+#[tokio::test]
+async fn twenty_thousand_entries_are_paged_without_loss_or_repetition() {
+    let yard = Yard::new();
+    let want: BTreeSet<String> = (0..20_000).map(|n| format!("file-{}", n * 7919 % 20_000)).collect();
+    for name in &want {
+        std::fs::File::create(yard.at(name)).expect("made");
+    }
+    let (entries, skipped) = list_all(&yard.serve(), "", 500, true).await;
+    assert_eq!(skipped, 0);
+    assert_eq!(entries.len(), want.len());
+    assert!(entries.iter().map(label).eq(want), "in order, each once");
+}
+
+#[tokio::test]
+async fn entries_that_vanish_between_pages_do_not_disturb_the_others() {
+    let yard = Yard::new();
+    for n in 10..50 {
+        yard.write(&format!("d{n}/f"), "x");
+    }
+    let store = yard.serve();
+    let first = store.list(&query("", None, 21, true)).await.expect("lists");
+    let last = first.entries.last().expect("full").path.clone();
+    assert_eq!(last, path("d20"));
+    // The cursor itself, one before it, one after it; and a new one on each side.
+    for gone in ["d20", "d12", "d30"] {
+        std::fs::remove_dir_all(yard.at(gone)).expect("removed");
+    }
+    yard.write("d205", "x");
+    yard.write("d00", "x");
+    let rest = store.list(&query("", Some(last), 100, true)).await.expect("lists");
+    let rest: Vec<_> = rest.entries.iter().map(label).collect();
+    let mut want = vec!["d205".to_owned()];
+    for n in (21..50).filter(|n| *n != 30) {
+        want.extend([format!("d{n}/"), format!("d{n}/f")]);
+    }
+    assert_eq!(rest, want);
+}
+
+#[tokio::test]
+async fn entries_that_come_and_go_during_a_listing_leave_the_steady_ones_complete() {
+    let yard = Yard::new();
+    for n in 0..300 {
+        yard.write(&format!("steady{n:03}"), "x");
+    }
+    let root = yard.root();
+    let restless = std::thread::spawn(move || {
+        for n in 0..3000 {
+            let name = root.join(format!("s{}", n % 17));
+            std::fs::write(&name, "x").expect("written");
+            std::fs::remove_file(&name).expect("removed");
+        }
+    });
+    let store = yard.serve();
+    while !restless.is_finished() {
+        let (entries, skipped) = list_all(&store, "", 50, true).await;
+        let steady: Vec<_> = entries.iter().map(label).filter(|name| name.starts_with("steady")).collect();
+        assert!(steady.into_iter().eq((0..300).map(|n| format!("steady{n:03}"))));
+        assert!(entries.windows(2).all(|pair| pair[0].path < pair[1].path));
+        assert_eq!(skipped, 0, "what is gone is not what could not be listed");
+    }
+    restless.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn names_that_cannot_travel_are_counted_once_whatever_the_page_size() {
+    let yard = Yard::new();
+    for name in ["a", "b", "c", "d/e", "f"] {
+        yard.write(name, "x");
+    }
+    let bad: [&[u8]; 5] = [b"a\xff", b"b\n", b"d/\xfe\xfe", b"z\\z", "c\u{202e}".as_bytes()];
+    for name in bad {
+        std::fs::write(yard.root().join(OsStr::from_bytes(name)), "x").expect("written");
+    }
+    for silent in [&b".hidden\xff"[..], b".x.dpexpart"] {
+        std::fs::write(yard.root().join(OsStr::from_bytes(silent)), "x").expect("written");
+    }
+    let store = yard.serve();
+    for limit in 1..9 {
+        let (entries, skipped) = list_all(&store, "", limit, true).await;
+        assert_eq!(entries.iter().map(label).collect::<Vec<_>>(), ["a", "b", "c", "d/", "d/e", "f"]);
+        assert_eq!(skipped, 5, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_deep_to_travel_is_counted() {
+    let yard = Yard::new();
+    std::fs::create_dir_all(yard.at(&vec!["d"; 66].join("/"))).expect("made");
+    let (entries, skipped) = list_all(&yard.serve(), "", 10, true).await;
+    assert_eq!((entries.len(), skipped), (64, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_counted_and_not_found() {
+    if is_almighty() {
+        eprintln!("skipped: this process may read everything");
+        return;
+    }
+    let yard = Yard::new();
+    for name in ["a", "b", "locked/x", "shut", "z"] {
+        yard.write(name, "x");
+    }
+    chmod(&yard.at("shut"), 0o000);
+    chmod(&yard.at("locked"), 0o000);
+    let store = yard.serve();
+    for limit in 1..7 {
+        let (entries, skipped) = list_all(&store, "", limit, true).await;
+        assert_eq!(entries.iter().map(label).collect::<Vec<_>>(), ["a", "b", "locked/", "z"], "{limit}");
+        assert_eq!(skipped, 2, "{limit}: the file, and what is in the folder");
+    }
+    for name in ["shut", "locked/x"] {
+        assert!(store.open(&path(name)).await.is_err());
+    }
+    assert!(store.list(&query("locked", None, 9, true)).await.is_err());
+    chmod(&yard.at("locked"), 0o700);
+}
+
+#[tokio::test]
+async fn more_is_not_said_of_what_is_never_listed() {
+    let yard = Yard::new();
+    yard.write("a", "x");
+    yard.write(".hidden", "x");
+    yard.write("b.dpexpart", "x");
+    yard.link("a", "c");
+    let page = yard.serve().list(&query("", None, 1, true)).await.expect("lists");
+    assert_eq!((page.entries.len(), page.more, page.skipped), (1, false, 0));
+}
+
+#[tokio::test]
+async fn a_folder_removed_under_the_store_is_an_empty_one() {
+    let yard = Yard::new();
+    yard.write("d/a", "x");
+    let store = yard.serve();
+    std::fs::remove_dir_all(yard.at("d")).expect("removed");
+    std::fs::remove_dir(yard.root()).expect("removed");
+    assert!(names(&store, "").await.is_empty());
+}

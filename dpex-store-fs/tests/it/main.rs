@@ -1,0 +1,10 @@
+//! The file system store against its contract: what every store promises, and what only a real disk can break.
+
+mod fence;
+mod full_disk;
+mod listing;
+mod parts;
+mod promises;
+mod reading;
+mod receiving;
+mod support;

@@ -1,0 +1,9 @@
+//! The handshake and the record layer with a real backend: what each side makes, the other must accept, and nothing
+//! else.
+
+mod gate;
+mod handshake;
+mod hostile;
+mod records;
+mod support;
+mod updates;
