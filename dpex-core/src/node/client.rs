@@ -1,0 +1,376 @@
+//! The client: connects, and asks for listings and files over one session.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::disk::{Disk, Files, PARALLEL};
+use super::moment;
+use super::session::{self, INBOX, Owner, Parts};
+use crate::engine::{CloseReason, Connector, ConnectorConfig, ConnectorEvent, CryptoDone, Event, Failure, Session};
+use crate::store::{Entry, Existing, FileStore, ListQuery, Meta, Page};
+use crate::suite::CryptoError;
+use crate::transport::{Transmit, Transport};
+use crate::types::{Digest, SharePath, Timestamp};
+use crate::wire::frame::CloseCode;
+use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
+
+/// How long closing waits for the server to hear what was said last.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Hands out the stamps of handshakes.
+#[async_trait]
+pub trait Stamps: Send + Sync {
+    /// A stamp strictly later than every one before, and already safe on disk.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    async fn next(&self, now: Timestamp) -> io::Result<Timestamp>;
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answered. A silent port cannot tell why.
+    #[error("no answer")]
+    NoAnswer,
+    /// Somebody answered who has the enrolment's secret, and not the pinned key.
+    #[error("the server's key differs from the one in the enrolment")]
+    ServerKeyDiffers,
+    /// The server knows this client and refuses to talk, by number.
+    #[error("the server refused the connection (reason {0})")]
+    Refused(u16),
+    /// The stamp could not be kept.
+    #[error("the time stamp of the handshake could not be kept: {0}")]
+    Stamp(#[source] io::Error),
+    /// The socket failed.
+    #[error("the socket failed: {0}")]
+    Socket(#[source] io::Error),
+    /// The cryptography backend failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// Connects to a server.
+///
+/// # Errors
+/// [`ConnectError`]; [`ConnectError::NoAnswer`] after 20 seconds.
+pub async fn connect(
+    transport: Arc<dyn Transport>,
+    config: ConnectorConfig,
+    stamps: &dyn Stamps,
+) -> Result<Client, ConnectError> {
+    let (suite, server) = (config.suite, config.server);
+    let mut connector = Connector::new(moment().at, config);
+    let (done_sender, mut done) = mpsc::unbounded_channel::<CryptoDone>();
+    let mut batch = Vec::new();
+    let mut key_differs = false;
+    loop {
+        if connector.wants_stamp() {
+            let stamp = stamps.next(moment().wall).await.map_err(ConnectError::Stamp)?;
+            connector.attempt(moment().at, stamp);
+        }
+        while let Some(job) = connector.poll_crypto() {
+            let done = done_sender.clone();
+            tokio::task::spawn_blocking(move || done.send(job.run(suite)));
+        }
+        while let Some(datagram) = connector.poll_transmit() {
+            let transmit = Transmit { to: server, payload: &*datagram, segment: datagram.len() };
+            transport.send(transmit).await.map_err(ConnectError::Socket)?;
+        }
+        while let Some(event) = connector.poll_event() {
+            match event {
+                ConnectorEvent::Connected { session, server_time } => {
+                    return Ok(Client::start(transport, *session, server_time));
+                }
+                ConnectorEvent::Refused { code } => return Err(ConnectError::Refused(code)),
+                ConnectorEvent::ServerKeyDiffers => key_differs = true,
+                ConnectorEvent::TimedOut if key_differs => return Err(ConnectError::ServerKeyDiffers),
+                ConnectorEvent::TimedOut => return Err(ConnectError::NoAnswer),
+                ConnectorEvent::Failed(e) => return Err(e.into()),
+            }
+        }
+        let timeout = connector.poll_timeout().unwrap_or_else(|| moment().at);
+        tokio::select! {
+            received = transport.recv(&mut batch) => {
+                received.map_err(ConnectError::Socket)?;
+                for datagram in batch.drain(..) {
+                    connector.handle_datagram(moment().at, &datagram.data);
+                }
+            }
+            Some(done) = done.recv() => connector.handle_crypto(moment().at, done),
+            () = tokio::time::sleep_until(timeout.into()) => connector.handle_timeout(moment().at),
+        }
+    }
+}
+
+/// Where a fetched file goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The receiving store.
+    pub store: Arc<dyn FileStore>,
+    /// The name below the store's root.
+    pub path: SharePath,
+    /// What to do if the name is taken.
+    pub existing: Existing,
+}
+
+/// What happens to a fetched file. [`Self::Finished`] or [`Self::Failed`] is the last.
+#[derive(Debug)]
+pub enum FetchEvent {
+    /// The server has begun to send it.
+    Offered(Meta),
+    /// So many bytes of it are verified and written.
+    Progress(u64),
+    /// It is verified and published.
+    Finished {
+        /// The name it was published under.
+        path: SharePath,
+        /// Its BLAKE3 hash.
+        root: Digest,
+        /// Bytes.
+        size: u64,
+    },
+    /// It failed.
+    Failed(Failure),
+}
+
+/// A file being fetched. Dropping it gives the file up.
+#[derive(Debug)]
+pub struct Fetch(mpsc::UnboundedReceiver<FetchEvent>);
+
+impl Fetch {
+    /// The next thing that happens; `None` after the last.
+    pub async fn next(&mut self) -> Option<FetchEvent> {
+        self.0.recv().await
+    }
+}
+
+/// Why a listing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The server refused, or the connection ended.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The server's pages do not go forward.
+    #[error("the server's listing does not go forward")]
+    Disordered,
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Client {
+    commands: mpsc::UnboundedSender<Command>,
+    server_time: Timestamp,
+    ended: Arc<Mutex<Option<CloseReason>>>,
+}
+
+#[derive(Debug)]
+enum Command {
+    List(ListQuery, oneshot::Sender<Result<Page, Failure>>),
+    Get(SharePath, Target, mpsc::UnboundedSender<FetchEvent>),
+    Close(oneshot::Sender<()>),
+}
+
+impl Client {
+    fn start(transport: Arc<dyn Transport>, session: Session, server_time: Timestamp) -> Self {
+        let (commands, commanded) = mpsc::unbounded_channel();
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let ended = Arc::new(Mutex::new(None));
+        let socket = Arc::clone(&transport);
+        let pump = tokio::spawn(async move {
+            loop {
+                let mut batch = Vec::new();
+                if socket.recv(&mut batch).await.is_err() {
+                    return;
+                }
+                // As on a server: what the session cannot take in time is lost, and recovered.
+                if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(batch) {
+                    return;
+                }
+            }
+        });
+        let parts = Parts {
+            session,
+            transport,
+            inbox,
+            commands: commanded,
+            files: Files::Targets(HashMap::new()),
+            permits: Arc::new(Semaphore::new(PARALLEL)),
+        };
+        let mut owner = ClientSession { waiting: HashMap::new(), closing: None, ended: Arc::clone(&ended) };
+        tokio::spawn(async move {
+            session::run(parts, &mut owner).await;
+            pump.abort();
+        });
+        Self { commands, server_time, ended }
+    }
+
+    /// The server's clock when it answered, in whole seconds.
+    #[must_use]
+    pub fn server_time(&self) -> Timestamp {
+        self.server_time
+    }
+
+    /// Why the connection ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<CloseReason> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One page of a listing.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn list_page(&self, query: ListQuery) -> Result<Page, Failure> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::List(query, reply));
+        answer.await.unwrap_or(Err(Failure::Disconnected))
+    }
+
+    /// A whole listing, page by page. Returns the entries and how many the server could not read.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn list(&self, path: &SharePath, recursive: bool) -> Result<(Vec<Entry>, u64), ListError> {
+        let (mut entries, mut skipped) = (Vec::new(), 0);
+        let mut after: Option<SharePath> = None;
+        loop {
+            let query = ListQuery { path: path.clone(), after: after.clone(), limit: MAX_PAGE_ENTRIES, recursive };
+            let page = self.list_page(query).await?;
+            for entry in &page.entries {
+                if after.as_ref().is_some_and(|last| entry.path <= *last) || !entry.path.starts_with(path) {
+                    return Err(ListError::Disordered);
+                }
+                after = Some(entry.path.clone());
+            }
+            skipped += page.skipped;
+            if page.more && page.entries.is_empty() {
+                return Err(ListError::Disordered);
+            }
+            entries.extend(page.entries);
+            if !page.more {
+                return Ok((entries, skipped));
+            }
+        }
+    }
+
+    /// Fetches a file. Any number may be under way at once.
+    #[must_use]
+    pub fn fetch(&self, path: SharePath, target: Target) -> Fetch {
+        let (events, receiver) = mpsc::unbounded_channel();
+        if let Err(refused) = self.commands.send(Command::Get(path, target, events))
+            && let Command::Get(_, _, events) = refused.0
+        {
+            let _ = events.send(FetchEvent::Failed(Failure::Disconnected));
+        }
+        Fetch(receiver)
+    }
+
+    /// Ends the connection, after the server has heard what was said last or two seconds have passed.
+    pub async fn close(self) {
+        let (done, closed) = oneshot::channel();
+        if self.commands.send(Command::Close(done)).is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+/// A client's session as its owner.
+struct ClientSession {
+    waiting: HashMap<RequestId, Waiter>,
+    closing: Option<(Instant, oneshot::Sender<()>)>,
+    ended: Arc<Mutex<Option<CloseReason>>>,
+}
+
+enum Waiter {
+    List(oneshot::Sender<Result<Page, Failure>>),
+    Fetch(mpsc::UnboundedSender<FetchEvent>),
+}
+
+impl ClientSession {
+    fn tell(&mut self, session: &mut Session, id: RequestId, event: FetchEvent) {
+        if let Some(Waiter::Fetch(events)) = self.waiting.get(&id)
+            && events.send(event).is_err()
+        {
+            self.waiting.remove(&id);
+            session.cancel(id);
+        }
+    }
+}
+
+impl Owner for ClientSession {
+    type Command = Command;
+
+    fn on_event(&mut self, session: &mut Session, disk: &mut Disk, event: Event) {
+        match event {
+            Event::Page { id, page } => {
+                if let Some(Waiter::List(reply)) = self.waiting.remove(&id) {
+                    let _ = reply.send(Ok(page));
+                }
+            }
+            Event::Offered { id, meta } => self.tell(session, id, FetchEvent::Offered(meta)),
+            Event::Progress { id, written } => self.tell(session, id, FetchEvent::Progress(written)),
+            Event::Finished { id, path, root, size } => {
+                self.tell(session, id, FetchEvent::Finished { path, root, size });
+                self.waiting.remove(&id);
+                disk.forget(id);
+            }
+            Event::Failed { id, why } => {
+                match self.waiting.remove(&id) {
+                    Some(Waiter::List(reply)) => {
+                        let _ = reply.send(Err(why));
+                    }
+                    Some(Waiter::Fetch(events)) => {
+                        let _ = events.send(FetchEvent::Failed(why));
+                    }
+                    None => {}
+                }
+                disk.forget(id);
+            }
+            Event::Closed(reason) => {
+                *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+            }
+            Event::Notice(text) => tracing::info!(text = ?text, "the server says"),
+            _ => {}
+        }
+    }
+
+    fn on_command(&mut self, now: Instant, session: &mut Session, disk: &mut Disk, command: Option<Command>) {
+        match command {
+            Some(Command::List(query, reply)) => match session.list(query) {
+                Some(id) => {
+                    self.waiting.insert(id, Waiter::List(reply));
+                }
+                None => {
+                    let _ = reply.send(Err(Failure::Disconnected));
+                }
+            },
+            Some(Command::Get(path, target, events)) => match session.get(path, None) {
+                Some(id) => {
+                    if let Files::Targets(targets) = &mut disk.files {
+                        targets.insert(id, target);
+                    }
+                    self.waiting.insert(id, Waiter::Fetch(events));
+                }
+                None => {
+                    let _ = events.send(FetchEvent::Failed(Failure::Disconnected));
+                }
+            },
+            Some(Command::Close(done)) => self.closing = Some((now + FAREWELL, done)),
+            None => session.close(now, CloseCode::Ok, ""),
+        }
+    }
+
+    fn on_turn(&mut self, now: Instant, session: &mut Session) {
+        let over = |(until, _): &mut (Instant, _)| session.is_flushed() || now >= *until;
+        if let Some((_, done)) = self.closing.take_if(over) {
+            session.close(now, CloseCode::Ok, "");
+            let _ = done.send(());
+        }
+    }
+}

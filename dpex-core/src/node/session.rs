@@ -1,0 +1,127 @@
+//! The task of one session: feeds the machine and does what it wants, until it is gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Sleep;
+
+use super::disk::{Disk, Files};
+use crate::engine::{DiskReply, Event, Session};
+use crate::transport::{Datagram, Transmit, Transport};
+
+/// Batches of datagrams that may wait for a session; more are dropped, as a network would.
+pub(super) const INBOX: usize = 256;
+/// Send calls before the task looks at what has arrived.
+const SENDS_A_TURN: usize = 16;
+/// A session without a deadline still looks up now and then.
+const IDLE_TURN: Duration = Duration::from_secs(60);
+
+/// Who a session belongs to: gives it commands and hears what happens.
+pub(super) trait Owner: Send {
+    type Command: Send;
+    /// Something happened.
+    fn on_event(&mut self, session: &mut Session, disk: &mut Disk, event: Event);
+    /// Carries out a command, or the end of all commands.
+    fn on_command(&mut self, now: Instant, session: &mut Session, disk: &mut Disk, command: Option<Self::Command>);
+    /// Anything the owner waits for that no event tells.
+    fn on_turn(&mut self, _now: Instant, _session: &mut Session) {}
+}
+
+/// What a session task works with.
+pub(super) struct Parts<C> {
+    pub(super) session: Session,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) inbox: mpsc::Receiver<Vec<Datagram>>,
+    pub(super) commands: mpsc::UnboundedReceiver<C>,
+    pub(super) files: Files,
+    pub(super) permits: Arc<Semaphore>,
+}
+
+/// Runs a session until it is gone. Returns it, so that its owner can see why it ended.
+pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Session {
+    let Parts { mut session, transport, mut inbox, mut commands, files, permits } = parts;
+    let (mut disk, mut replies) = Disk::new(files, permits);
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+    let mut commanded = true;
+    loop {
+        let sent_all = transmit(&mut session, &*transport, &mut buffer).await;
+        serve(&mut session, &mut disk, owner);
+        if session.is_gone() {
+            return session;
+        }
+        arm(&mut sleep, session.poll_timeout());
+        tokio::select! {
+            batch = inbox.recv() => match batch {
+                Some(batch) => take(&mut session, batch, &mut inbox),
+                // The socket is gone: nothing will ever arrive.
+                None => return session,
+            },
+            Some(reply) = replies.recv() => answer(&mut session, reply, &mut replies),
+            command = commands.recv(), if commanded => {
+                commanded = command.is_some();
+                owner.on_command(now(), &mut session, &mut disk, command);
+            }
+            () = &mut sleep => session.handle_timeout(now()),
+            () = std::future::ready(()), if !sent_all => {}
+        }
+        serve(&mut session, &mut disk, owner);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn arm(sleep: &mut std::pin::Pin<Box<Sleep>>, at: Option<Instant>) {
+    let at = at.map_or_else(|| tokio::time::Instant::now() + IDLE_TURN, tokio::time::Instant::from_std);
+    sleep.as_mut().reset(at);
+}
+
+fn take(session: &mut Session, batch: Vec<Datagram>, inbox: &mut mpsc::Receiver<Vec<Datagram>>) {
+    let now = now();
+    let mut next = Some(batch);
+    while let Some(batch) = next {
+        for mut datagram in batch {
+            session.handle_datagram(now, datagram.from, &mut datagram.data);
+        }
+        next = inbox.try_recv().ok();
+    }
+}
+
+fn answer(session: &mut Session, reply: DiskReply, replies: &mut mpsc::UnboundedReceiver<DiskReply>) {
+    let now = now();
+    let mut next = Some(reply);
+    while let Some(reply) = next {
+        session.handle_disk(now, reply);
+        next = replies.try_recv().ok();
+    }
+}
+
+/// Hands on what the machine wants of its disk and its owner.
+fn serve<O: Owner>(session: &mut Session, disk: &mut Disk, owner: &mut O) {
+    owner.on_turn(now(), session);
+    loop {
+        if let Some(request) = session.poll_disk() {
+            disk.submit(request);
+        } else if let Some(event) = session.poll_event() {
+            owner.on_event(session, disk, event);
+        } else {
+            return;
+        }
+    }
+}
+
+/// Sends what the machine wants sent. False if there may be more.
+async fn transmit(session: &mut Session, transport: &dyn Transport, buffer: &mut Vec<u8>) -> bool {
+    for _ in 0..SENDS_A_TURN {
+        let Some(batch) = session.poll_transmit(now(), transport.max_segments(), buffer) else { return true };
+        let transmit = Transmit { to: batch.to, payload: buffer, segment: batch.segment };
+        if let Err(e) = transport.send(transmit).await {
+            tracing::debug!(error = %e, "the socket failed");
+            return true;
+        }
+    }
+    false
+}
