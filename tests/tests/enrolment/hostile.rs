@@ -56,6 +56,7 @@ fn a_good_signature_does_not_excuse_a_bad_field() {
     assert_eq!((wider.protocols(), wider.suites()), (&[7, 1][..], &[2, 1][..]));
 }
 
+// ENR-6.
 #[test]
 fn a_field_too_many_too_few_or_twice_is_refused() {
     let request = request_of(&*alice(), "Anna");
@@ -80,6 +81,7 @@ fn a_field_too_many_too_few_or_twice_is_refused() {
     }
 }
 
+// ENR-1.
 #[test]
 fn keys_of_another_size_or_exponent_are_refused() {
     let good = parsed(&request_of(&*alice(), "Anna").to_json());
@@ -99,6 +101,7 @@ fn keys_of_another_size_or_exponent_are_refused() {
     assert_eq!(read(text(&longer)).err(), Some(DocumentError::BadKey), "a second encoding of the same key");
 }
 
+// ENR-15.
 #[test]
 fn a_request_under_anothers_key_is_refused() {
     let anna = parsed(&request_of(&*alice(), "Anna").to_json());
