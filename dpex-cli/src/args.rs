@@ -1,0 +1,340 @@
+//! What can be typed. The help, the completions and the manual page are made from these definitions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use dpex_core::enrol::Slug;
+
+/// Give named people files from your own machine, over one silent UDP port.
+#[derive(Debug, Parser)]
+#[command(name = "dpex", version, max_term_width = 100, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  she:  dpex client init --name alice > alice.json      and mails alice.json to you
+  you:  dpex server init --host files.example.org       once
+  you:  dpex server add alice.json > for-alice.json     and mail for-alice.json to her
+  she:  dpex client update for-alice.json
+  you:  cp report.pdf \"$(dpex server path alice)\" && dpex server serve
+  she:  dpex client get report.pdf
+
+Exit codes: 0 done; 1 some of the files failed; 2 bad usage or configuration; 3 not enrolled, or no
+server known; 4 the server did not answer; 5 refused by the server; 6 a local disk problem;
+7 verification failed; 130 interrupted.";
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Folder with this machine's identities, enrolments and settings [default: the platform's data folder, dpex/]
+    #[arg(long, global = true, env = "DPEX_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Settings file to use instead of the dpex.toml in the home
+    #[arg(long, global = true, env = "DPEX_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Print answers as JSON, one object a line, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No guidance and no progress, only answers and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more of what is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// The first word.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fetch files from servers you were given access to
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Give files to people you named
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Show each setting in effect and where it came from
+    Config(ConfigArgs),
+    /// Try everything on this machine, in a temporary home, step by step
+    Demo(DemoArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man(ManArgs),
+}
+
+/// `dpex client ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Make your identity, and print the request to mail to the person who runs the server
+    #[command(after_help = "\
+The request holds no secret. Running this again prints the same request: the identity is made once.
+
+Example:  dpex client init --name alice > alice.json")]
+    Init(ClientInitArgs),
+    /// Read the answer that came back by mail, and remember the server
+    #[command(after_help = "Example:  dpex client update for-alice.json")]
+    Update(UpdateArgs),
+    /// List the servers you know
+    Servers,
+    /// Record that you compared the eight words with the person who runs the server
+    Confirm(ClientConfirmArgs),
+    /// List what is on offer for you
+    Ls(LsArgs),
+    /// Fetch files, folders, or what a pattern such as '*.pdf' matches
+    #[command(after_help = "\
+What was interrupted goes on where it stopped when the same command is run again.
+
+Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
+    Get(GetArgs),
+    /// Fetch everything on offer; a second run fetches only what changed
+    Getall(GetallArgs),
+}
+
+/// `dpex server ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Make the server's identity and a commented settings file
+    #[command(after_help = "Example:  dpex server init --host files.example.org --port 9473")]
+    Init(ServerInitArgs),
+    /// Enrol the person who sent a request, and print the answer to mail back
+    #[command(after_help = "\
+Only the person who made the request can read the secret part of the answer. Adding the same request
+again prints the same answer.
+
+Example:  dpex server add alice.json > for-alice.json")]
+    Add(AddArgs),
+    /// List who is enrolled
+    Clients,
+    /// Record that you compared the eight words with a person
+    Confirm(PersonArgs),
+    /// Print the folder of what is on offer for a person
+    #[command(after_help = "Example:  cp report.pdf \"$(dpex server path alice)\"")]
+    Path(PersonArgs),
+    /// Serve until Ctrl-C
+    Serve(ServeArgs),
+}
+
+/// `dpex client init`
+#[derive(Args, Debug)]
+pub(crate) struct ClientInitArgs {
+    /// Your name, as the person who runs the server knows you [default: your login name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Size of the RSA key
+    #[arg(long)]
+    pub(crate) bits: Option<Bits>,
+}
+
+/// `dpex client update`
+#[derive(Args, Debug)]
+pub(crate) struct UpdateArgs {
+    /// The answer, as a file or the mail with it; `-` reads standard input
+    pub(crate) file: PathBuf,
+    /// What to call the server here [default: the server's own name]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<Slug>,
+    /// Accept a new key for a server that is already known
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// `dpex client confirm`
+#[derive(Args, Debug)]
+pub(crate) struct ClientConfirmArgs {
+    /// The server, as `dpex client servers` lists it; not needed while there is only one
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Which server a client command speaks to.
+#[derive(Args, Debug)]
+pub(crate) struct WhichServer {
+    /// The server, as `dpex client servers` lists it; not needed while there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+}
+
+/// Where received files go, and what happens to names that are taken.
+#[derive(Args, Debug)]
+pub(crate) struct Receiving {
+    /// Folder to put the files into [default: the current folder, or `to` in the settings]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Replace files of the same name and other content
+    #[arg(long, conflicts_with = "rename")]
+    pub(crate) overwrite: bool,
+    /// Keep files of the same name and other content, and put the new one beside as `name (2)`
+    #[arg(long)]
+    pub(crate) rename: bool,
+}
+
+/// `dpex client ls`
+#[derive(Args, Debug)]
+pub(crate) struct LsArgs {
+    /// A folder, or a file, on the server [default: everything]
+    pub(crate) path: Option<String>,
+    /// Also sizes and times
+    #[arg(short)]
+    pub(crate) long: bool,
+    /// Which server
+    #[command(flatten)]
+    pub(crate) server: WhichServer,
+}
+
+/// `dpex client get`
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// Files, folders, or patterns such as '*.pdf', as `dpex client ls` lists them
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Where to
+    #[command(flatten)]
+    pub(crate) receiving: Receiving,
+    /// Which server
+    #[command(flatten)]
+    pub(crate) server: WhichServer,
+}
+
+/// `dpex client getall`
+#[derive(Args, Debug)]
+pub(crate) struct GetallArgs {
+    /// Where to
+    #[command(flatten)]
+    pub(crate) receiving: Receiving,
+    /// Which server
+    #[command(flatten)]
+    pub(crate) server: WhichServer,
+}
+
+/// `dpex server init`
+#[derive(Args, Debug)]
+pub(crate) struct ServerInitArgs {
+    /// The name or address under which clients reach this machine
+    #[arg(long)]
+    pub(crate) host: String,
+    /// The UDP port, which the router must forward [default: 9473]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// What the server calls itself, such as "Bob's files" [default: the host]
+    #[arg(long, value_name = "SERVERNAME")]
+    pub(crate) name: Option<String>,
+    /// Size of the RSA key
+    #[arg(long)]
+    pub(crate) bits: Option<Bits>,
+}
+
+/// `dpex server add`
+#[derive(Args, Debug)]
+pub(crate) struct AddArgs {
+    /// The request, as a file or the mail with it; `-` reads standard input
+    pub(crate) file: PathBuf,
+    /// What to call the person here [default: made of the name in the request]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<Slug>,
+    /// Accept a new request or key for a person who is already enrolled; their files stay
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// Commands about one person.
+#[derive(Args, Debug)]
+pub(crate) struct PersonArgs {
+    /// The person, as `dpex server clients` lists them
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// `dpex server serve`
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// The address to listen on [default: every address of this machine, or `listen` in the settings]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::IpAddr>,
+    /// The UDP port to listen on [default: `port` in the settings]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+}
+
+/// `dpex config`
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    /// Whose settings [default: both]
+    pub(crate) role: Option<WhichRole>,
+    /// Print the commented settings file with all defaults, which is the manual
+    #[arg(long, requires = "role")]
+    pub(crate) defaults: bool,
+}
+
+/// Whose settings to show.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WhichRole {
+    /// The server's
+    Server,
+    /// The client's
+    Client,
+}
+
+/// `dpex demo`
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// A file to hand over [default: one made for the purpose]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `dpex completions`
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// `dpex man`
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// Write one page a command into this folder instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+/// Sizes of RSA keys that every backend can make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bits {
+    /// Made in a fraction of the time
+    #[value(name = "3072")]
+    B3072,
+    /// The default
+    #[default]
+    #[value(name = "4096")]
+    B4096,
+}
+
+impl Bits {
+    /// The number.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::B3072 => 3072,
+            Self::B4096 => 4096,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! Progress of many files at once: a line for each that is under way and one for all.
+//!
+//! On a terminal the lines move, beginning after 250 ms; without one, each file is a plain line when it ends; with `-q`
+//! there is nothing, and with `--json` each beginning, end, and second of a file is a record.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::progress::CALM;
+use super::{Ui, escape, size};
+use crate::error::CliResult;
+
+/// How often a program is told about the same file.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often the screen is drawn.
+const FRAMES_A_SECOND: u8 = 8;
+
+/// All the files of one command.
+#[derive(Debug)]
+pub(crate) struct Transfers {
+    ui: Ui,
+    lines: MultiProgress,
+    all: ProgressBar,
+    begun: Instant,
+    shown: bool,
+}
+
+/// One file under way.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    path: String,
+    size: u64,
+    have: u64,
+    line: ProgressBar,
+    told: Option<Instant>,
+}
+
+/// How a file ended.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// Complete, verified, and under its name.
+    Done {
+        /// The file's plain BLAKE3 hash, in hexadecimal.
+        hash: String,
+    },
+    /// Nothing had to be done, and why.
+    Skipped(String),
+    /// It is not there, and why.
+    Failed(String),
+}
+
+impl Transfers {
+    /// Begins to show so many bytes.
+    pub(crate) fn begin(ui: Ui, bytes: u64, now: Instant) -> Self {
+        let lines = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let all = lines.add(ProgressBar::new(bytes));
+        all.set_style(style("{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"));
+        Self { ui, lines, all, begun: now, shown: false }
+    }
+
+    /// A file begins, of which `have` bytes were there already.
+    pub(crate) fn start(&self, path: &str, bytes: u64, have: u64) -> CliResult<Transfer> {
+        let line = self.lines.insert_before(&self.all, ProgressBar::new(bytes));
+        line.set_style(style("  {msg} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}"));
+        line.set_message(escape(path).into_owned());
+        line.set_position(have);
+        // What was there already is no speed.
+        line.reset_eta();
+        self.all.inc(have);
+        if self.ui.json {
+            self.ui.record("start", json!({ "path": path, "size": bytes, "have": have }))?;
+        }
+        Ok(Transfer { path: path.to_owned(), size: bytes, have, line, told: None })
+    }
+
+    /// A file has come so far.
+    pub(crate) fn advance(&mut self, file: &mut Transfer, have: u64, now: Instant) -> CliResult {
+        self.all.inc(have.saturating_sub(file.have));
+        file.have = have;
+        file.line.set_position(have);
+        if !self.shown && self.ui.draws() && now.saturating_duration_since(self.begun) >= CALM {
+            self.shown = true;
+            self.lines.set_draw_target(ProgressDrawTarget::stderr_with_hz(FRAMES_A_SECOND));
+        }
+        if self.ui.json && file.told.is_none_or(|told| now.saturating_duration_since(told) >= EVERY) {
+            file.told = Some(now);
+            self.ui.record("progress", json!({ "path": file.path, "size": file.size, "have": have }))?;
+        }
+        Ok(())
+    }
+
+    /// A file has ended.
+    pub(crate) fn end(&self, file: &Transfer, end: &End) -> CliResult {
+        file.line.finish_and_clear();
+        if self.ui.json {
+            let record = match end {
+                End::Done { hash } => json!({ "path": file.path, "size": file.size, "result": "done", "hash": hash }),
+                End::Skipped(why) => json!({ "path": file.path, "result": "skipped", "why": why }),
+                End::Failed(why) => json!({ "path": file.path, "result": "failed", "why": why }),
+            };
+            return self.ui.record("file", record);
+        }
+        if !self.ui.quiet {
+            self.lines.suspend(|| super::talk(&ended(file, end)));
+        }
+        Ok(())
+    }
+
+    /// Clears the moving lines.
+    pub(crate) fn finish(&self) {
+        self.all.finish_and_clear();
+    }
+}
+
+/// The plain line for a file that has ended.
+fn ended(file: &Transfer, end: &End) -> String {
+    let path = escape(&file.path);
+    match end {
+        End::Done { hash } => format!("{path}  {}  {hash}", size(file.size)),
+        End::Skipped(why) => format!("{path}  {}", escape(why)),
+        End::Failed(why) => format!("{path}  failed: {}", escape(why)),
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are constants, and a test builds each")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_counts_what_was_there_and_what_came() {
+        let now = Instant::now();
+        let mut all = Transfers::begin(Ui { quiet: true, ..Ui::default() }, 300, now);
+        let mut one = all.start("one", 100, 40).expect("no output");
+        let mut two = all.start("two", 200, 0).expect("no output");
+        all.advance(&mut one, 100, now).expect("no output");
+        all.advance(&mut two, 50, now).expect("no output");
+        assert_eq!(all.all.position(), 150);
+        assert!(!all.shown, "nothing is drawn at once");
+        all.end(&one, &End::Skipped("already here".into())).expect("no output");
+        assert_eq!(all.all.position(), 150, "an end adds nothing");
+        all.finish();
+    }
+
+    #[test]
+    fn the_line_of_a_file_is_one_line_whatever_its_name() {
+        let all = Transfers::begin(Ui { quiet: true, ..Ui::default() }, 1, Instant::now());
+        let file = all.start("a\u{1b}[2J\nb", 1500, 0).expect("no output");
+        for (end, expected) in [
+            (End::Done { hash: "af13".into() }, "a\\u{1b}[2J\\u{a}b  1.5 KB  af13"),
+            (End::Skipped("already here".into()), "a\\u{1b}[2J\\u{a}b  already here"),
+            (End::Failed("x\ny".into()), "a\\u{1b}[2J\\u{a}b  failed: x\\u{a}y"),
+        ] {
+            assert_eq!(ended(&file, &end), expected);
+        }
+    }
+}
