@@ -10,12 +10,18 @@ use std::path::{Path, PathBuf};
 
 /// The series of section 1, and nothing else that looks alike.
 const SERIES: [&str; 17] = [
-    "BAD", "COO", "CRD", "CTL", "ENR", "FRM", "HS", "KEY", "LIM", "LOS", "MSG", "NAM", "PTH", "REC", "SES", "SUM", "XFR",
+    "BAD", "COO", "CRD", "CTL", "ENR", "FRM", "HS", "KEY", "LIM", "LOS", "MSG", "NAM", "PTH", "REC", "SES", "SUM",
+    "XFR",
 ];
 
 /// Rules whose code or test does not stand yet, or does not cite them yet. Whoever cites one takes it off this list,
 /// and it is empty before a release.
-const AWAITED: &str = "";
+const AWAITED: &str = "
+    BAD-2 BAD-3 COO-1 COO-2 COO-5 COO-6 CRD-4 CRD-6 CRD-7 CTL-4 ENR-3 ENR-23 FRM-6 FRM-7 FRM-8 HS-9 HS-10 HS-11
+    HS-12 HS-13 HS-14 HS-15 HS-17 HS-19 HS-20 KEY-7 LIM-1 LIM-2 LIM-3 LIM-4 LOS-4 LOS-10 LOS-13 MSG-5 MSG-7 MSG-8
+    MSG-9 PTH-1 PTH-2 REC-2 REC-3 SES-1 SES-2 SES-3 SES-4 SES-5 SES-6 SES-7 SES-8 SES-9 SUM-5 SUM-7 XFR-1 XFR-2
+    XFR-3 XFR-4 XFR-5 XFR-6 XFR-7 XFR-10 XFR-11
+";
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -146,11 +152,14 @@ fn every_rule_is_cited_where_it_is_kept_and_where_it_is_proved() {
     let missing: BTreeSet<_> =
         defined().into_iter().filter(|rule| !in_code.contains(rule) || !in_tests.contains(rule)).collect();
     let awaited = cited(AWAITED);
-    let left_out: Vec<_> = missing.difference(&awaited).map(|rule| {
-        let places = [(in_code.contains(rule), "code"), (in_tests.contains(rule), "test")];
-        let lacks: Vec<_> = places.into_iter().filter(|(there, _)| !there).map(|(_, place)| place).collect();
-        format!("{rule} ({})", lacks.join(", "))
-    }).collect();
+    let left_out: Vec<_> = missing
+        .difference(&awaited)
+        .map(|rule| {
+            let places = [(in_code.contains(rule), "code"), (in_tests.contains(rule), "test")];
+            let lacks: Vec<_> = places.into_iter().filter(|(there, _)| !there).map(|(_, place)| place).collect();
+            format!("{rule} ({})", lacks.join(", "))
+        })
+        .collect();
     let settled: Vec<_> = awaited.difference(&missing).collect();
     assert!(left_out.is_empty(), "not cited: {}", left_out.join(" "));
     assert!(settled.is_empty(), "no longer awaited, take it off the list: {settled:?}");

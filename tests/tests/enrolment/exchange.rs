@@ -154,6 +154,7 @@ fn an_answer_is_of_use_until_its_last_day_and_no_longer() {
     assert_eq!(at(last), Some(DocumentError::Expired("2026-12-22T13:41:48Z".into())));
 }
 
+// ENR-18, ENR-20.
 #[test]
 fn what_could_not_be_read_is_not_made() {
     let own = request_of(&*alice(), "Anna");
