@@ -28,7 +28,7 @@ use sessions::Sessions;
 
 pub use sessions::SessionId;
 
-/// Handshakes being worked on at once (LIM-4).
+/// Handshakes being worked on at once.
 const MAX_JOBS: usize = 64;
 /// Handshakes being worked on from which on the endpoint is under load.
 const LOADED: usize = MAX_JOBS / 8;
@@ -65,13 +65,13 @@ pub struct Person {
     pub key: Arc<dyn PublicKey>,
     /// The last stamp accepted.
     pub last_stamp: Timestamp,
-    /// The first handshake must come before this moment (ENR rules, PROTOCOL.md, section 2.4).
+    /// The first handshake must come before this moment (ENR-24).
     pub first_use_before: Option<Timestamp>,
     /// Nothing is accepted from this moment on.
     pub not_after: Option<Timestamp>,
 }
 
-/// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine.
+/// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine (BAD-2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Not later than the last one accepted: replayed, or the client's clock and state went backwards.
@@ -103,7 +103,7 @@ pub enum EndpointEvent {
         /// The session, half-open.
         session: Box<Session>,
     },
-    /// A stamp was accepted: keep it on disk.
+    /// A stamp was accepted: keep it on disk (HS-14).
     Stamp {
         /// Whose.
         person: EnrolmentId,
@@ -190,8 +190,10 @@ impl Endpoint {
             config,
             people: BTreeMap::new(),
             sessions: Sessions::default(),
+            // LIM-1.
             sources: Buckets::new(20, 5, MAX_SOURCES, Crowded::Refuse),
             cookie_sources: Buckets::new(20, 5, MAX_SOURCES, Crowded::Allow),
+            // LIM-2.
             by_person_and_source: Buckets::new(1, 5, MAX_SOURCES, Crowded::Refuse),
             by_person: Buckets::new(5, 5, MAX_SOURCES, Crowded::Refuse),
             working: BTreeMap::new(),
@@ -209,7 +211,7 @@ impl Endpoint {
         self.people.insert(person.pair.peering().enrolment, person);
     }
 
-    /// Told: somebody is not enrolled any more. Their sessions must end.
+    /// Told: somebody is not enrolled any more. Their sessions must end (ENR-23, SES-4).
     pub fn expel(&mut self, person: EnrolmentId) {
         self.people.remove(&person);
         for id in self.sessions.of(person) {
@@ -217,7 +219,7 @@ impl Endpoint {
         }
     }
 
-    /// Told: a datagram came. Returns the session that it is for.
+    /// Told: a datagram came. Returns the session that it is for (HS-11).
     pub fn handle_datagram(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) -> Option<SessionId> {
         if let Some(id) = self.sessions.route(now.at, datagram) {
             return Some(id);
@@ -234,7 +236,7 @@ impl Endpoint {
         None
     }
 
-    /// An INIT of somebody who knows the knock.
+    /// An INIT of somebody who knows the knock (COO-1, COO-2).
     fn handle_knock(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) {
         // Without fresh random bytes old cookies stay valid a little longer; nothing else depends on it.
         let _ = self.cookies.rotate(now.at);
@@ -275,6 +277,7 @@ impl Endpoint {
         found
     }
 
+    // HS-12.
     fn admit(&mut self, now: Moment, from: SocketAddr, datagram: &[u8], id: EnrolmentId) -> Result<(), Rejection> {
         let Some(person) = self.people.get(&id) else { return Ok(()) };
         let init = open_init(self.config.suite, &person.pair, datagram).map_err(Rejection::Malformed)?;
@@ -333,7 +336,7 @@ impl Endpoint {
         }
     }
 
-    /// The client is proved: accept its stamp and prepare the answer.
+    /// The client is proved: accept its stamp and prepare the answer (HS-9).
     fn respond(
         &mut self,
         now: Moment,
@@ -362,7 +365,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The answer is signed: send it, and hand out the session.
+    /// The answer is signed: send it, and hand out the session (HS-15).
     fn begin(
         &mut self,
         now: Moment,
@@ -427,6 +430,7 @@ impl Endpoint {
     }
 }
 
+// HS-13.
 fn check_stamp(person: &Person, stamp: Timestamp) -> Result<(), Rejection> {
     if stamp > person.last_stamp { Ok(()) } else { Err(Rejection::Stale { stamp, last: person.last_stamp }) }
 }

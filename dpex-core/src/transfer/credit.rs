@@ -13,7 +13,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// The peer told a limit; a smaller one than before is old news.
+    /// The peer told a limit; a smaller one than before is old news (FRM-9).
     pub fn raise(&mut self, limit: u64) {
         self.limit = self.limit.max(limit);
     }
@@ -72,7 +72,7 @@ impl Grants {
         self.window
     }
 
-    /// The peer opened a block.
+    /// The peer opened a block (CRD-3).
     ///
     /// # Errors
     /// [`Violation`] if that exceeds what was granted.
@@ -117,6 +117,7 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(50);
 
+    // CRD-2, FRM-9.
     #[test]
     fn credit_is_spent_to_the_last_byte_and_not_beyond() {
         let mut a = Allowance::default();
@@ -131,6 +132,7 @@ mod tests {
         assert!(a.open(1));
     }
 
+    // CRD-3.
     #[test]
     fn a_peer_that_opens_more_than_was_granted_is_caught() {
         let mut g = Grants::new(100, 100);
