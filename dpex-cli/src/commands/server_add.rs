@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dpex_core::engine::MAX_PEOPLE;
 use dpex_core::enrol::{Answer, DisplayName, Endpoint, Host, Policy, Request, Slug, Terms};
 use dpex_core::types::Timestamp;
 use serde_json::json;
@@ -12,9 +13,6 @@ use crate::backends;
 use crate::config::Settings;
 use crate::error::{Blame, CliError, CliResult};
 use crate::home::{Part, Person, Role, Status, load_identity};
-
-/// A server looks at this many secrets for every packet that passes the first gate, and at no more.
-const MAX_PEOPLE: usize = 1024;
 
 const DAY: u64 = 24 * 60 * 60;
 

@@ -23,7 +23,7 @@ use crate::wire::frame::CloseCode;
 use crate::wire::handshake::{Init, SUITE_1, VERSION_1};
 use crate::wire::packet::HANDSHAKE_LEN;
 
-use buckets::{Buckets, Crowded};
+use buckets::{Buckets, WhenFull};
 use sessions::Sessions;
 
 pub use sessions::SessionId;
@@ -36,8 +36,15 @@ const LOADED: usize = MAX_JOBS / 8;
 const STICKY: Duration = Duration::from_secs(1);
 /// Sources remembered at once.
 const MAX_SOURCES: usize = 65_536;
+/// Enrolments at once (LIM-4).
+pub const MAX_PEOPLE: usize = 1024;
 /// The refusal for "no version or suite in common".
 const NO_COMMON_SUITE: u16 = 1;
+
+/// There are [`MAX_PEOPLE`] enrolments already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a server takes {MAX_PEOPLE} enrolments and no more")]
+pub struct Crowded;
 
 /// What a server's endpoint is made from.
 #[derive(Clone)]
@@ -191,11 +198,11 @@ impl Endpoint {
             people: BTreeMap::new(),
             sessions: Sessions::default(),
             // LIM-1.
-            sources: Buckets::new(20, 5, MAX_SOURCES, Crowded::Refuse),
-            cookie_sources: Buckets::new(20, 5, MAX_SOURCES, Crowded::Allow),
+            sources: Buckets::new(20, 5, MAX_SOURCES, WhenFull::Refuse),
+            cookie_sources: Buckets::new(20, 5, MAX_SOURCES, WhenFull::Allow),
             // LIM-2.
-            by_person_and_source: Buckets::new(1, 5, MAX_SOURCES, Crowded::Refuse),
-            by_person: Buckets::new(5, 5, MAX_SOURCES, Crowded::Refuse),
+            by_person_and_source: Buckets::new(1, 5, MAX_SOURCES, WhenFull::Refuse),
+            by_person: Buckets::new(5, 5, MAX_SOURCES, WhenFull::Refuse),
             working: BTreeMap::new(),
             loaded_until: None,
             next_job: 0,
@@ -207,8 +214,16 @@ impl Endpoint {
     }
 
     /// Told: somebody is enrolled, or what is known of them has changed.
-    pub fn enrol(&mut self, person: Person) {
-        self.people.insert(person.pair.peering().enrolment, person);
+    ///
+    /// # Errors
+    /// [`Crowded`] beyond [`MAX_PEOPLE`]: every INIT that knows the knock is compared with every enrolment (LIM-4).
+    pub fn enrol(&mut self, person: Person) -> Result<(), Crowded> {
+        let enrolment = person.pair.peering().enrolment;
+        if self.people.len() >= MAX_PEOPLE && !self.people.contains_key(&enrolment) {
+            return Err(Crowded);
+        }
+        self.people.insert(enrolment, person);
+        Ok(())
     }
 
     /// Told: somebody is not enrolled any more. Their sessions must end (ENR-23, SES-4).

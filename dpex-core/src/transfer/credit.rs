@@ -72,6 +72,17 @@ impl Grants {
         self.window
     }
 
+    /// A block of this length will come: the window must be able to hold it, else neither side could move (CRD-7).
+    /// Returns whether it can; the peer should be told the limit.
+    pub fn make_room(&mut self, block: u64) -> bool {
+        if block > self.max_window {
+            return false;
+        }
+        self.window = self.window.max(block);
+        self.granted = self.granted.max(self.released + self.window);
+        true
+    }
+
     /// The peer opened a block (CRD-3).
     ///
     /// # Errors
@@ -150,6 +161,16 @@ mod tests {
         assert!(!g.release(now, 99, RTT));
         assert!(g.release(now, 1, RTT));
         assert_eq!(g.limit(), 900);
+    }
+
+    #[test]
+    fn a_block_larger_than_the_window_widens_it_and_larger_than_the_bound_is_refused() {
+        let mut g = Grants::new(1000, 4000);
+        assert!(g.make_room(4000), "CRD-7");
+        assert_eq!(g.limit(), 4000);
+        assert!(!g.make_room(4001));
+        assert!(g.make_room(10));
+        assert_eq!(g.limit(), 4000);
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Fetching {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
             Request::Ending { .. } => return,
-            Request::Listing | Request::Asked { .. } => Request::Ending { size: u64::MAX >> 2, opened: 0, written: 0 },
+            Request::Listing | Request::Asked { .. } => Request::Ending { size: 0, opened: 0, written: 0 },
             Request::Receiving(r) => {
                 Request::Ending { size: r.meta.size, opened: r.incoming.opened(), written: r.incoming.written() }
             }
@@ -292,6 +292,15 @@ impl Fetching {
         };
         self.early_pieces -= early.len();
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        let told = self.grants.limit();
+        if !self.grants.make_room(meta.size.min(1 << block_log2)) {
+            self.requests.insert(id, Request::Ending { size: meta.size, opened: 0, written: 0 });
+            control.send(&Message::Fail { id, code: FailCode::TooLarge, text: String::new(), used: 0 });
+            let text = "its blocks are larger than this side's memory bound".to_owned();
+            self.events.push_back(Event::Failed { id, why: Failure::Refused { code: FailCode::TooLarge, text } });
+            return Ok(());
+        }
+        self.max_data_due |= self.grants.limit() > told;
         let mut incoming = Incoming::new(Geometry::new(meta.size, block_log2));
         for (offset, bytes) in early {
             // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
