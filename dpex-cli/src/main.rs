@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     let ui = Ui { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
+    log(ui);
     match commands::run(cli, ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -35,6 +36,17 @@ fn main() -> ExitCode {
             ExitCode::from(error.blame().exit_code())
         }
     }
+}
+
+/// What the parts below have to say goes to stderr: warnings, and with `-v` everything.
+fn log(ui: Ui) {
+    let level = match (ui.quiet, ui.verbose) {
+        (true, _) => tracing::Level::ERROR,
+        (_, true) => tracing::Level::DEBUG,
+        _ => tracing::Level::WARN,
+    };
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    lines.without_time().with_ansi(false).init();
 }
 
 /// Help and version are answers; everything else that clap says becomes our two lines.
