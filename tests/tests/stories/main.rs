@@ -1,0 +1,7 @@
+//! Stories of the simulated network: what the protocol promises, told under hundreds of seeds each.
+//!
+//! `DPEX_SEED=n` tells a story under one seed, `DPEX_SEEDS=n` under so many.
+
+mod support;
+
+mod losses;
