@@ -223,6 +223,11 @@ impl Link {
             self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
             self.probes = self.probes.max(outcome.probes);
             self.on_lost(outcome.lost, &mut settle);
+            // A bare PING would only reveal the loss, a round trip before it is made good.
+            let again = self.sent.in_flight().take(outcome.probes).flat_map(|packet| packet.pieces.iter().cloned());
+            for piece in again.collect::<Vec<_>>() {
+                self.settle(piece, Fate::Lost, &mut settle);
+            }
         }
     }
 

@@ -34,12 +34,13 @@ pub struct LinkConfig {
     pub blackouts: Vec<Range<Duration>>,
 }
 
-/// A Gilbert-Elliott channel: a good state without loss of its own and a bad one.
+/// A Gilbert-Elliott channel: a good state without loss of its own and a bad one. It has slots in which a full
+/// datagram takes its time at the link's rate, and they pass whether or not anything is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst {
-    /// Chance, for each datagram, of the good state turning bad.
+    /// Chance, for each slot, of the good state turning bad.
     pub enter: f64,
-    /// Chance, for each datagram, of the bad state turning good.
+    /// Chance, for each slot, of the bad state turning good.
     pub leave: f64,
     /// Share lost in the bad state.
     pub loss: f64,
@@ -88,11 +89,13 @@ pub(super) struct Link {
     free_at: Instant,
     last_arrival: Instant,
     bad: bool,
+    /// Until when the slots of a bursty channel have been played.
+    played: Instant,
 }
 
 impl Link {
     pub(super) fn new(now: Instant, config: LinkConfig, rng: Rng) -> Self {
-        Self { config, stats: LinkStats::default(), rng, free_at: now, last_arrival: now, bad: false }
+        Self { config, stats: LinkStats::default(), rng, free_at: now, last_arrival: now, bad: false, played: now }
     }
 
     /// Takes a datagram at `now`, which is `elapsed` since the world began. Returns what arrives, and when.
@@ -134,8 +137,7 @@ impl Link {
 
     fn loses(&mut self, elapsed: Duration, len: usize) -> bool {
         if let Some(burst) = self.config.burst {
-            let turn = if self.bad { burst.leave } else { burst.enter };
-            self.bad ^= self.rng.chance(turn);
+            self.play(burst);
             if self.bad && self.rng.chance(burst.loss) {
                 return true;
             }
@@ -143,6 +145,18 @@ impl Link {
         len > self.config.mtu
             || self.config.blackouts.iter().any(|dark| dark.contains(&elapsed))
             || self.rng.chance(self.config.loss)
+    }
+
+    /// Plays the slots up to the present datagram's.
+    fn play(&mut self, burst: Burst) {
+        let slot = Duration::from_nanos(1_200_000_000_000 / self.config.rate.max(1_200));
+        let slots = self.free_at.saturating_duration_since(self.played).as_nanos() / slot.as_nanos().max(1);
+        self.played = self.free_at;
+        // After so many slots nothing remains of the state before.
+        for _ in 0..slots.clamp(1, 1000) {
+            let turn = if self.bad { burst.leave } else { burst.enter };
+            self.bad ^= self.rng.chance(turn);
+        }
     }
 
     fn arrival(&mut self) -> Instant {
@@ -211,7 +225,7 @@ mod tests {
     #[test]
     fn bursts_lose_neighbours() {
         let (now, mut link) = link(|config| config.burst = Some(Burst { enter: 0.05, leave: 0.3, loss: 1.0 }));
-        let lost: Vec<_> = (0..2000).map(|i| link.carry(now + i * MS, Duration::ZERO, vec![0; 9]).is_empty()).collect();
+        let lost: Vec<_> = (0..2000).map(|i| link.carry(now + i * MS, Duration::ZERO, vec![0; 1000]).is_empty()).collect();
         let all = lost.iter().filter(|lost| **lost).count();
         let pairs = lost.windows(2).filter(|two| two[0] && two[1]).count();
         assert!((150..450).contains(&all), "{all}");
