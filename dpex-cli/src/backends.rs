@@ -73,21 +73,18 @@ pub(crate) fn crypto(settings: &Settings) -> CliResult<&'static dyn CipherSuite>
 }
 
 /// A folder to serve from.
-#[cfg_attr(not(test), expect(dead_code, reason = "`dpex server serve` opens shelves"))]
 pub(crate) fn serve_from(settings: &Settings, root: &Path, secret: Secret<32>) -> CliResult<Arc<dyn FileStore>> {
     let make = choose("store", STORE, settings)?;
     (make.serve)(settings, root, secret)?.map_err(|e| CliError::disk("serve from", root, &e))
 }
 
 /// A folder to receive into, made if it is missing.
-#[cfg_attr(not(test), expect(dead_code, reason = "`dpex client get` receives files"))]
 pub(crate) fn receive_into(settings: &Settings, root: &Path) -> CliResult<Arc<dyn FileStore>> {
     let make = choose("store", STORE, settings)?;
     (make.receive)(settings, root)?.map_err(|e| CliError::disk("receive into", root, &e))
 }
 
 /// A socket bound to `addr`, inside of a tokio runtime.
-#[expect(dead_code, reason = "the network commands bind sockets")]
 pub(crate) fn bind(settings: &Settings, addr: SocketAddr) -> CliResult<Arc<dyn Transport>> {
     let make = choose("transport", TRANSPORT, settings)?;
     make(settings, addr)?.map_err(|error| {

@@ -1,21 +1,26 @@
 //! What each command does, one file each.
 
 mod client_confirm;
+mod client_get;
 mod client_init;
+mod client_ls;
 mod client_servers;
 mod client_update;
 mod config;
+mod connection;
+mod demo;
 mod documents;
+mod failures;
 mod generated;
 mod lookup;
-mod network;
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that fetch select by it"))]
+mod runtime;
 mod selection;
 mod server_add;
 mod server_clients;
 mod server_confirm;
 mod server_init;
 mod server_path;
+mod server_serve;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -59,7 +64,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> CliResult {
         Command::Config(args) => config::run(&context()?, &args),
         Command::Completions(args) => generated::completions(ui, args.shell),
         Command::Man(args) => generated::man(ui, args.to.as_deref()),
-        Command::Demo(_) => network::demo(),
+        Command::Demo(args) => demo::run(ui, &args),
     }
 }
 
@@ -69,9 +74,9 @@ fn client(context: &Context, command: ClientCommand) -> CliResult {
         ClientCommand::Update(args) => client_update::run(context, &args),
         ClientCommand::Servers => client_servers::run(context),
         ClientCommand::Confirm(args) => client_confirm::run(context, &args),
-        ClientCommand::Ls(_) => network::ls(),
-        ClientCommand::Get(_) => network::get(),
-        ClientCommand::Getall(_) => network::getall(),
+        ClientCommand::Ls(args) => client_ls::run(context, &args),
+        ClientCommand::Get(args) => client_get::get(context, &args),
+        ClientCommand::Getall(args) => client_get::getall(context, &args),
     }
 }
 
@@ -82,6 +87,6 @@ fn server(context: &Context, command: ServerCommand) -> CliResult {
         ServerCommand::Clients => server_clients::run(context),
         ServerCommand::Confirm(args) => server_confirm::run(context, &args),
         ServerCommand::Path(args) => server_path::run(context, &args),
-        ServerCommand::Serve(_) => network::serve(),
+        ServerCommand::Serve(args) => server_serve::run(context, &args),
     }
 }

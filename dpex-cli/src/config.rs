@@ -106,7 +106,6 @@ impl Settings {
     }
 
     /// A path; a relative one that was written in a file belongs to that file's folder.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that fetch read it"))]
     pub(crate) fn path(&self, key: &str) -> CliResult<PathBuf> {
         let path = PathBuf::from(self.value::<String>(key)?);
         let file = self.figment.find_metadata(key).and_then(|m| m.source.as_ref()).and_then(Source::file_path);

@@ -11,8 +11,16 @@ pub(crate) enum Blame {
     Usage,
     /// This home is not enrolled, or the named person or server is not known.
     NotEnrolled,
+    /// Some of the files failed.
+    Partial,
+    /// The server did not answer, or does not any more.
+    NoAnswer,
+    /// The server refused.
+    Refused,
     /// A local disk problem.
     Disk,
+    /// The person at the keyboard ended it.
+    Interrupted,
     /// Something that came from the other side did not pass its checks.
     Verification,
     /// dpex itself, or the system below it, did what it never should.
@@ -26,11 +34,14 @@ impl Blame {
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::OutputClosed => 0,
-            Self::Internal => 1,
+            Self::Internal | Self::Partial => 1,
             Self::Usage => 2,
             Self::NotEnrolled => 3,
+            Self::NoAnswer => 4,
+            Self::Refused => 5,
             Self::Disk => 6,
             Self::Verification => 7,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -107,6 +118,12 @@ impl CliError {
             Blame::NotEnrolled => "run `dpex client init`, and send what it prints to the person who runs the server",
             Blame::Disk => "check the path, its modes and the disk, then run the same command again",
             Blame::Verification => "ask whoever sent it to send it again",
+            Blame::Partial => "the lines above say which and why",
+            Blame::NoAnswer => {
+                "check that the server runs and that this computer is connected, then run the command again"
+            }
+            Blame::Refused => "`dpex client ls` lists what is on offer",
+            Blame::Interrupted => "run the same command again",
             Blame::Internal | Blame::OutputClosed => {
                 "run the same command again, and please report it if it fails again"
             }
@@ -145,8 +162,19 @@ mod tests {
 
     #[test]
     fn each_kind_of_failure_keeps_its_exit_code() {
-        let codes = [Blame::Usage, Blame::NotEnrolled, Blame::Disk, Blame::Verification].map(Blame::exit_code);
-        assert_eq!(codes, [2, 3, 6, 7]);
+        let kinds = [
+            (Blame::Partial, 1),
+            (Blame::Usage, 2),
+            (Blame::NotEnrolled, 3),
+            (Blame::NoAnswer, 4),
+            (Blame::Refused, 5),
+            (Blame::Disk, 6),
+            (Blame::Verification, 7),
+            (Blame::Interrupted, 130),
+        ];
+        for (blame, code) in kinds {
+            assert_eq!(blame.exit_code(), code, "{blame:?}");
+        }
     }
 
     #[test]

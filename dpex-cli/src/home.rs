@@ -17,12 +17,16 @@ mod secret_file;
 mod servers;
 mod stamps;
 
+use data_encoding::BASE64;
+use dpex_core::suite::CipherSuite;
+use dpex_core::types::Secret;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 use etcetera::BaseStrategy as _;
 
-use crate::error::{CliError, CliResult};
+use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use identity::{load_identity, store_identity};
 pub(crate) use lock::Lock;
@@ -168,6 +172,41 @@ impl Part {
         Lock::take(&self.dir.join("lock"))
     }
 
+    /// Only one process serves from a home: two would each accept the stamps that the other has seen.
+    pub(crate) fn lock_serving(&self) -> CliResult<Lock> {
+        let busy = || {
+            CliError::usage(format!("a server runs already in {}", self.root.display()))
+                .hint("stop it first, or give this one a home of its own with --home DIR")
+        };
+        Lock::try_take(&self.state().join("serving"))?.ok_or_else(busy)
+    }
+
+    /// The first gate's secret.
+    pub(crate) fn knock(&self) -> CliResult<Secret<32>> {
+        let path = self.knock_file();
+        let damaged = || {
+            CliError::usage(format!("{} is gone or damaged", path.display()))
+                .hint("put the file back from a backup; with a new one everybody would have to enrol again")
+        };
+        secret_of(&path)?.ok_or_else(damaged)
+    }
+
+    /// The secret that keys the versions of files, made when it is first needed. Losing it costs resumed transfers
+    /// their start, no more.
+    pub(crate) fn version_secret(&self, suite: &dyn CipherSuite) -> CliResult<Secret<32>> {
+        let path = self.state().join("version.key");
+        let _lock = self.lock()?;
+        if let Some(secret) = secret_of(&path)? {
+            return Ok(secret);
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        suite
+            .random(bytes.as_mut())
+            .map_err(|e| CliError::new(Blame::Internal, format!("no secret could be made: {e}")))?;
+        write_secret(&path, BASE64.encode(bytes.as_ref()).as_bytes())?;
+        Ok(Secret::new(*bytes))
+    }
+
     /// The people enrolled at this server.
     pub(crate) fn people(&self) -> People {
         People::new(self.dir.join("clients"))
@@ -179,7 +218,6 @@ impl Part {
     }
 
     /// The last handshake stamp of each peer.
-    #[expect(dead_code, reason = "the network commands persist stamps")]
     pub(crate) fn stamps(&self) -> Stamps {
         Stamps::new(self.state())
     }
@@ -188,4 +226,16 @@ impl Part {
     fn state(&self) -> PathBuf {
         self.dir.join("state")
     }
+}
+
+/// A file of 32 secret bytes in base64; `None` if it is absent or something else.
+fn secret_of(path: &Path) -> CliResult<Option<Secret<32>>> {
+    let Some(text) = read_secret(path)? else { return Ok(None) };
+    let Ok(bytes) = BASE64.decode(text.trim_ascii()).map(Zeroizing::new) else { return Ok(None) };
+    Ok(Secret::try_from(bytes.as_slice()).ok())
+}
+
+/// Nobody but the owner may change what is offered: what others put there would be given away in the owner's name.
+pub(crate) fn check_shelf(path: &Path) -> CliResult {
+    modes::check_root(path)
 }

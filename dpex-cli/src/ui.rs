@@ -7,7 +7,6 @@ mod escape;
 mod format;
 mod progress;
 mod table;
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that fetch show transfers"))]
 mod transfer;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -17,9 +16,10 @@ use serde_json::{Value, json};
 use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use escape::escape;
-pub(crate) use format::{day, size};
+pub(crate) use format::{day, minute, size};
 pub(crate) use progress::Waiting;
 pub(crate) use table::Table;
+pub(crate) use transfer::{End, Transfer, Transfers};
 
 /// How to talk, as the global flags say.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,7 +17,9 @@ mod session;
 pub use connector::{Connector, ConnectorConfig, ConnectorEvent};
 pub use crypto::{CryptoDone, CryptoJob, JobId};
 pub use disk::{DiskReply, DiskRequest, WriteError};
-pub use endpoint::{Counters, Endpoint, EndpointConfig, EndpointEvent, Person, Rejection, SessionId};
+pub use endpoint::{
+    Counters, Crowded, Endpoint, EndpointConfig, EndpointEvent, MAX_PEOPLE, Person, Rejection, SessionId,
+};
 pub use session::{
     CloseReason, Closer, Event, Failure, IDLE_TIMEOUT, Limits, Role, Session, SessionConfig, SessionTransmit,
 };

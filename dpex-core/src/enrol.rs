@@ -33,7 +33,7 @@ pub use terms::{MAX_ENDPOINTS, Policy, PostQuantum, Terms};
 pub use uid::{Uid, UidError};
 pub use words::{fingerprint, words};
 
-/// The largest text that is looked at, in bytes: a mail with a document in it.
+/// The largest text that is looked at, in bytes: a mail with a document in it (ENR-4).
 pub const MAX_DOCUMENT: usize = 64 * 1024;
 
 /// The protocol versions this implementation speaks, best first.

@@ -10,7 +10,7 @@ mod server;
 mod session;
 
 pub use client::{Client, ConnectError, Fetch, FetchEvent, ListError, Stamps, Target, connect};
-pub use server::{Host, Record, Server, SessionInfo};
+pub use server::{Host, Record, Server, SessionInfo, StartError};
 
 use std::time::SystemTime;
 

@@ -38,7 +38,7 @@ pub use received::{Ack, MAX_ACK_RANGES, Received};
 pub use rtt::RttEstimator;
 pub use sent::{AckOfUnsent, AckOutcome, AckedPacket, LostPacket, SentPackets, TimeoutOutcome};
 
-/// How long an acknowledgement may wait for company (PROTOCOL.md, section 5.4); both sides rely on it.
+/// How long an acknowledgement may wait for company (PROTOCOL.md, section 7); both sides rely on it (LOS-1).
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
 
 /// The finest timer anyone is held to (RFC 9002, section 6.1.2, kGranularity).

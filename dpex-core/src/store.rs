@@ -80,7 +80,7 @@ pub struct Incoming {
     pub existing: Existing,
 }
 
-/// What to do when a name is already taken in the receiving store.
+/// What to do when a name is already taken in the receiving store (NAM-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Existing {
     /// Keep what is there: [`StoreError::Exists`], or [`StoreError::Same`] if size and mtime agree.
@@ -95,7 +95,7 @@ pub enum Existing {
 /// Why a store refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No such name, not allowed, outside, or not a regular file: one error, so that a peer learns nothing.
+    /// No such name, not allowed, outside, or not a regular file: one error, so that a peer learns nothing (NAM-6).
     #[error("no such file")]
     NotFound,
     /// The file changed since it was opened.

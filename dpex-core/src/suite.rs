@@ -134,7 +134,7 @@ pub trait BlockCipher: Send + Sync {
 pub trait KeyAgreement: Send + Sync {
     /// The public share.
     fn public(&self) -> [u8; 32];
-    /// The shared secret with a peer's public share. Consumes and erases the secret.
+    /// The shared secret with a peer's public share. Consumes and erases the secret (HS-1).
     ///
     /// # Errors
     /// [`CryptoError::AuthFailed`] if the result would be all zero (a low-order share).
@@ -174,7 +174,7 @@ pub trait IdentityKey: Debug + Send + Sync {
     /// [`CryptoError::Rng`], [`CryptoError::Internal`].
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError>;
     /// Opens what [`PublicKey::wrap`] made under the same non-empty label. Offline use only (`client update`): no
-    /// network peer ever feeds a ciphertext to this.
+    /// network peer ever feeds a ciphertext to this (ENR-3).
     ///
     /// # Errors
     /// [`CryptoError::AuthFailed`] for every way the ciphertext can be wrong.

@@ -29,9 +29,9 @@ pub struct Violation(pub &'static str);
 pub enum Accepted {
     /// Yes, or it was already here.
     Yes,
-    /// Not now: do not acknowledge the packet.
+    /// Not now: do not acknowledge the packet (LOS-4).
     No,
 }
 
-/// Most out-of-order ranges kept of the control stream (lesson of RUSTSEC-2026-0185).
+/// Most out-of-order ranges kept of the control stream (lesson of RUSTSEC-2026-0185) (CTL-5).
 pub const MAX_RANGES: usize = 256;

@@ -161,7 +161,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// RSASSA-PSS as dpex uses it; blinded by the library whenever it signs.
+/// RSASSA-PSS as dpex uses it; blinded by the library whenever it signs (ENR-2).
 fn pss() -> Pss<Sha256> {
     Pss::new_blinded_with_salt(SALT_LEN)
 }

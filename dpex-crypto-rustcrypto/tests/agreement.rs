@@ -26,6 +26,7 @@ fn a_third_share_leads_elsewhere() {
     assert_ne!(a.agree(&b_public).expect("agreed"), c.agree(&a_public).expect("agreed"));
 }
 
+// HS-1.
 #[test]
 fn shares_of_low_order_are_refused() {
     let points = [

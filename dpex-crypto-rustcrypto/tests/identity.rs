@@ -59,6 +59,7 @@ fn a_flip_in_any_byte_of_a_signature_is_refused() {
     assert_eq!(public.verify(b"message", &signature), Ok(()));
 }
 
+// ENR-2.
 #[test]
 fn a_signature_of_another_length_is_refused() {
     let (public, signature) = (public(), IDENTITY.sign(b"message").expect("signed"));
@@ -79,6 +80,7 @@ fn signatures_carry_a_salt_of_32_bytes() {
     assert!(key.verify(Pss::<Sha256>::new_with_salt(32), &hash, &signature).is_ok());
 }
 
+// ENR-2.
 #[test]
 fn signatures_with_another_salt_or_padding_are_refused() {
     let (key, hash) = (raw(), Sha256::digest(b"message"));

@@ -40,6 +40,7 @@ fn the_canonical_form_is_accepted() {
     assert_eq!(SUITE.public_from_spki(SPKI).expect("a key").spki(), SPKI);
 }
 
+// ENR-1.
 #[test]
 fn keys_of_another_size_or_exponent_are_refused() {
     refused("2048 bits", include_bytes!("data/rsa2048.spki.der"));
@@ -61,6 +62,7 @@ fn keys_of_another_size_or_exponent_are_refused() {
     refused("negative modulus", &spki(&[RSA_ENCRYPTION, NULL], &modulus()[1..], E));
 }
 
+// ENR-1.
 #[test]
 fn other_encodings_of_the_same_key_are_refused() {
     let n = modulus();

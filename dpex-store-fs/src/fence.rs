@@ -24,7 +24,7 @@ const FILE: OFlags =
 /// What a directory says of what is in it.
 pub(crate) type RawNames = Vec<(Vec<u8>, FileType)>;
 
-/// An open folder: the root, or one reached from it without following a link.
+/// An open folder: the root, or one reached from it without following a link (NAM-3, NAM-8).
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) OwnedFd);
 
@@ -89,7 +89,7 @@ impl Folder {
         retry_on_intr(|| statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW))
     }
 
-    /// Opens a regular file directly inside for reading; `NXIO` if it is anything else.
+    /// Opens a regular file directly inside for reading; `NXIO` if it is anything else (NAM-5).
     pub(crate) fn open_file(&self, name: &str) -> Result<(OwnedFd, Stat), Errno> {
         // Asked before opening, since opening a device may already do something; asked again after, since only that counts.
         if !is_file(&self.stat(name)?) {

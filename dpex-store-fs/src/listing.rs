@@ -37,7 +37,7 @@ impl View {
         !matches!(parts::owner(folder, name), Some(Owner::Ours | Owner::Unknown))
     }
 
-    /// Answers a query.
+    /// Answers a query (MSG-10).
     pub(crate) fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if !query.path.parts().all(|part| self.shows_name(part.as_bytes())) {
             return Err(StoreError::NotFound);

@@ -108,6 +108,7 @@ impl Part {
         tolerate_unsupported(futimens(&self.claim.part, &times))
     }
 
+    // NAM-9.
     fn publish(&self) -> Result<SharePath, StoreError> {
         let path = &self.incoming.path;
         let name = path.file_name().ok_or(StoreError::Exists)?;

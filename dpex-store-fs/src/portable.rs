@@ -1,4 +1,4 @@
-//! Names that every common system can hold (PROTOCOL.md, section 10.8).
+//! Names that every common system can hold (PROTOCOL.md, section 10.3).
 //!
 //! A receiver applies these rules on every platform, so that a folder received on one can be copied to another, and a
 //! name never means a device or a stream there. That a name is harmless on the wire is already the invariant of
@@ -21,7 +21,7 @@ pub fn check(path: &SharePath) -> Result<(), StoreError> {
     })
 }
 
-/// Why a part of a path cannot be stored everywhere; `None` if it can.
+/// Why a part of a path cannot be stored everywhere; `None` if it can (NAM-7).
 #[must_use]
 pub fn fault(part: &str) -> Option<&'static str> {
     if part.contains(':') {
@@ -62,6 +62,7 @@ fn is_device(part: &str) -> bool {
 mod tests {
     use super::*;
 
+    // NAM-7.
     #[test]
     fn a_device_is_refused_in_any_case_and_with_any_extension() {
         let mut devices: Vec<String> = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].map(String::from).into();
@@ -111,6 +112,7 @@ mod tests {
         }
     }
 
+    // NAM-7.
     #[test]
     fn a_colon_is_refused_anywhere() {
         for name in [":", "a:b", "file.txt:stream", "C:", ":a", "a:"] {
@@ -120,6 +122,7 @@ mod tests {
         assert_eq!(fault("a：b"), None, "the full-width colon is a letter like others");
     }
 
+    // NAM-7.
     #[test]
     fn a_dot_or_a_space_is_refused_at_the_end_only() {
         for name in ["a.", "a ", "a. ", "a .", "...", " ", "a.txt.", "a.txt "] {

@@ -15,7 +15,7 @@ use crate::blocking::blocking;
 use crate::error::looking_up;
 use crate::fence::{Folder, ctime, mtime, size, wide};
 
-/// The open file. Every read is followed by a look at whether it is still the version that was opened.
+/// The open file. Every read is followed by a look at whether it is still the version that was opened (XFR-12).
 #[derive(Debug)]
 pub(crate) struct FsSource(Arc<Open>);
 
@@ -40,7 +40,7 @@ pub(crate) fn meta(stat: &Stat, secret: &Secret<32>) -> Meta {
     Meta { size: size(stat), mtime: mtime(stat), exec, version: version(stat, secret) }
 }
 
-/// Keyed, so that it tells a peer nothing; of what the system keeps on disk, so that it survives a restart.
+/// Keyed, so that it tells a peer nothing; of what the system keeps on disk, so that it survives a restart (NAM-4).
 fn version(stat: &Stat, secret: &Secret<32>) -> Version {
     let mut hasher = blake3::Hasher::new_keyed(secret.expose());
     for number in [wide(stat.st_dev), wide(stat.st_ino), size(stat)] {

@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use data_encoding::BASE64;
+use dpex_core::engine::MAX_PEOPLE;
 use dpex_core::enrol::{Answer, DisplayName, Endpoint, Host, Policy, Request, Slug, Terms};
-use dpex_core::types::{Secret, Timestamp};
+use dpex_core::types::Timestamp;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{Context, documents};
 use crate::args::AddArgs;
 use crate::backends;
 use crate::config::Settings;
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::{Part, Person, Role, Status, load_identity, read_secret};
-
-/// A server looks at this many secrets for every packet that passes the first gate, and at no more.
-const MAX_PEOPLE: usize = 1024;
+use crate::home::{Part, Person, Role, Status, load_identity};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -53,7 +49,7 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
         },
         Change::New(name) | Change::Replace(name) => {
             let identity = load_identity(suite, &part.identity_file())?;
-            let knock = knock(&part)?;
+            let knock = part.knock()?;
             let (answer, grant) = Answer::create(suite, &*identity, &request, &knock, &terms, context.now())
                 .map_err(|e| documents::not_made(&e).while_trying(&doing))?;
             let person = Person { status: Status::Active, confirmed: None, answer: answer.to_json(), grant };
@@ -117,17 +113,6 @@ fn terms(settings: &Settings, now: Timestamp) -> CliResult<Terms> {
     let days = u64::from(settings.value::<u32>("first-use-days")?);
     let first_use_before = now.plus(Duration::from_secs(days * DAY));
     Ok(Terms { server_name, endpoints: vec![endpoint], first_use_before, policy: Policy::default() })
-}
-
-fn knock(part: &Part) -> CliResult<Secret<32>> {
-    let path = part.knock_file();
-    let damaged = || {
-        CliError::usage(format!("{} is gone or damaged", path.display()))
-            .hint("put the file back from a backup; with a new one everybody would have to enrol again")
-    };
-    let text = read_secret(&path)?.ok_or_else(damaged)?;
-    let bytes = Zeroizing::new(BASE64.decode(text.trim_ascii()).map_err(|_| damaged())?);
-    Secret::try_from(bytes.as_slice()).map_err(|_| damaged())
 }
 
 fn report(context: &Context, part: &Part, change: &Change, name: &Slug, person: &Person) -> CliResult {

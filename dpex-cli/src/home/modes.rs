@@ -13,7 +13,7 @@ const OTHERS_WRITE: u32 = 0o022;
 /// In a folder with this bit, only its owner may rename what is in it.
 const STICKY: u32 = 0o1000;
 
-/// A file that holds a secret: ours alone, a regular file, mode 0600 or stricter.
+/// A file that holds a secret: ours alone, a regular file, mode 0600 or stricter (ENR-25).
 pub(super) fn check_private_file(path: &Path, metadata: &Metadata) -> CliResult {
     if !metadata.is_file() {
         return Err(CliError::usage(format!("{} is not a regular file", path.display())));

@@ -84,7 +84,7 @@ impl People {
         Ok(people)
     }
 
-    /// Adds a person, or replaces what is kept of one; their files stay. A new person's folder appears whole.
+    /// Adds a person, or replaces what is kept of one; their files stay. A new person's folder appears whole (ENR-22).
     pub(crate) fn put(&self, name: &Slug, person: &Person) -> CliResult {
         let folder = self.dir.join(name.as_str());
         if folder.is_dir() {

@@ -27,7 +27,6 @@ struct Stored {
     nanos: u32,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the network commands persist stamps"))]
 impl Stamps {
     /// Stamps kept as one small file a peer in `dir`.
     pub(super) fn new(dir: PathBuf) -> Self {
@@ -48,7 +47,8 @@ impl Stamps {
         record::store(&self.file(peer), &stored)
     }
 
-    /// The stamp for a new handshake: the time, or just after the last one if the clock went backwards. Recorded.
+    /// The stamp for a new handshake: the time, or just after the last one if the clock went backwards. Recorded
+    /// (HS-3).
     pub(crate) fn next(&self, peer: &Slug, enrolment: &EnrolmentId, now: Timestamp) -> CliResult<Timestamp> {
         let stamp = self.last(peer, enrolment)?.map_or(now, |last| now.max(last.successor()));
         self.record(peer, enrolment, stamp)?;
@@ -70,6 +70,7 @@ mod tests {
         (dir, stamps, Slug::parse("alice").expect("a name"))
     }
 
+    // HS-3.
     #[test]
     fn stamps_increase_also_when_the_clock_stands_still_or_goes_backwards() {
         let (_dir, stamps, alice) = stamps();

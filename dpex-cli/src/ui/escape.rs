@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Writes control characters, line separators, bidirectional controls and invisible characters
-/// as `\u{...}`, so that the result is one harmless line.
+/// as `\u{...}`, so that the result is one harmless line (NAM-11).
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(dangerous) {
         return Cow::Borrowed(text);

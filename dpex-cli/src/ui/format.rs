@@ -29,6 +29,11 @@ pub(crate) fn day(time: Timestamp) -> String {
     local(time, "%Y-%m-%d")
 }
 
+/// The day and the minute, in the time zone of the machine.
+pub(crate) fn minute(time: Timestamp) -> String {
+    local(time, "%Y-%m-%d %H:%M")
+}
+
 fn local(time: Timestamp, pattern: &str) -> String {
     let Ok(nanos) = i32::try_from(time.nanos()) else { return "?".into() };
     jiff::Timestamp::new(time.secs(), nanos)

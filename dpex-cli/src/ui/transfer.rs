@@ -44,6 +44,8 @@ pub(crate) enum End {
     Done {
         /// The file's plain BLAKE3 hash, in hexadecimal.
         hash: String,
+        /// Its name, if that is another than was asked for.
+        renamed: Option<String>,
     },
     /// Nothing had to be done, and why.
     Skipped(String),
@@ -96,7 +98,10 @@ impl Transfers {
         file.line.finish_and_clear();
         if self.ui.json {
             let record = match end {
-                End::Done { hash } => json!({ "path": file.path, "size": file.size, "result": "done", "hash": hash }),
+                End::Done { hash, renamed } => {
+                    let name = renamed.as_ref().unwrap_or(&file.path);
+                    json!({ "path": file.path, "name": name, "size": file.size, "result": "done", "hash": hash })
+                }
                 End::Skipped(why) => json!({ "path": file.path, "result": "skipped", "why": why }),
                 End::Failed(why) => json!({ "path": file.path, "result": "failed", "why": why }),
             };
@@ -118,7 +123,10 @@ impl Transfers {
 fn ended(file: &Transfer, end: &End) -> String {
     let path = escape(&file.path);
     match end {
-        End::Done { hash } => format!("{path}  {}  {hash}", size(file.size)),
+        End::Done { hash, renamed: None } => format!("{path}  {}  {hash}", size(file.size)),
+        End::Done { hash, renamed: Some(name) } => {
+            format!("{path}  {}  {hash}  as {}", size(file.size), escape(name))
+        }
         End::Skipped(why) => format!("{path}  {}", escape(why)),
         End::Failed(why) => format!("{path}  failed: {}", escape(why)),
     }
@@ -152,7 +160,8 @@ mod tests {
         let all = Transfers::begin(Ui { quiet: true, ..Ui::default() }, 1, Instant::now());
         let file = all.start("a\u{1b}[2J\nb", 1500, 0).expect("no output");
         for (end, expected) in [
-            (End::Done { hash: "af13".into() }, "a\\u{1b}[2J\\u{a}b  1.5 KB  af13"),
+            (End::Done { hash: "af13".into(), renamed: None }, "a\\u{1b}[2J\\u{a}b  1.5 KB  af13"),
+            (End::Done { hash: "af13".into(), renamed: Some("c".into()) }, "a\\u{1b}[2J\\u{a}b  1.5 KB  af13  as c"),
             (End::Skipped("already here".into()), "a\\u{1b}[2J\\u{a}b  already here"),
             (End::Failed("x\ny".into()), "a\\u{1b}[2J\\u{a}b  failed: x\\u{a}y"),
         ] {

@@ -113,6 +113,7 @@ fn a_document_cut_short_is_refused_and_changes_nothing() {
     assert_eq!((alice.snapshot(), server.snapshot()), (before_alice, before_server));
 }
 
+// ENR-21.
 #[test]
 fn a_document_with_a_changed_byte_is_refused_and_changes_nothing() {
     let (alice, server, request, answer) = exchanged();
@@ -153,6 +154,7 @@ fn what_is_no_document_is_refused() {
     server.run(&["server", "add", "."]).fails(6, "it is a folder", "check the path");
 }
 
+// ENR-22.
 #[test]
 fn another_key_under_a_known_name_needs_a_word_and_keeps_the_files() {
     let (_, server, _, old) = exchanged();

@@ -22,6 +22,7 @@ fn a_command_before_init_says_what_to_run_first() {
     assert!(!machine.home().exists(), "asking makes nothing");
 }
 
+// ENR-25.
 #[test]
 fn everything_in_a_home_is_closed_to_others() {
     for machine in [Machine::client("alice"), Machine::server()] {
@@ -39,6 +40,7 @@ fn a_private_key_is_readable_by_other_tools() {
     assert!(pem.ends_with("-----END PRIVATE KEY-----\n"));
 }
 
+// ENR-25.
 #[test]
 fn a_loose_mode_is_refused_with_the_command_that_mends_it() {
     let (client, server) = (Machine::client("alice"), Machine::server());

@@ -92,6 +92,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     }
 }
 
+// NAM-11.
 #[test]
 fn what_was_typed_cannot_steer_the_terminal_through_an_error() {
     let ended = Machine::server().run(&["server", "path", "a\u{1b}[2J\u{202e}b"]);

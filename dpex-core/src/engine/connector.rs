@@ -106,13 +106,13 @@ impl Connector {
     }
 
     /// Wants: a stamp for the next INIT, strictly later than any used before under this enrolment and already safe on
-    /// disk. Give it to [`Self::attempt`].
+    /// disk. Give it to [`Self::attempt`] (HS-3).
     #[must_use]
     pub fn wants_stamp(&self) -> bool {
         self.stamp_due && self.signing.is_none() && !self.finished
     }
 
-    /// Asked: make an INIT with this stamp.
+    /// Asked: make an INIT with this stamp (HS-17).
     pub fn attempt(&mut self, now: Instant, stamp: Timestamp) {
         self.stamp_due = false;
         self.next_attempt = now + self.jittered(self.wait);
@@ -211,6 +211,7 @@ impl Connector {
         }
     }
 
+    // COO-5.
     fn on_signed(&mut self, now: Instant, init: UnsignedInit, signature: Result<Vec<u8>, CryptoError>) {
         let fresh = self.cookie.filter(|(at, _)| now.saturating_duration_since(*at) < COOKIE_LIFETIME);
         let cookie = fresh.map(|(_, cookie)| cookie);
@@ -226,6 +227,7 @@ impl Connector {
         }
     }
 
+    // HS-19.
     fn on_proved(&mut self, now: Instant, proof: ServerProof) {
         let params = proof.params;
         if let Some(code) = params.refusal {

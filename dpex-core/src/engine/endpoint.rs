@@ -23,12 +23,12 @@ use crate::wire::frame::CloseCode;
 use crate::wire::handshake::{Init, SUITE_1, VERSION_1};
 use crate::wire::packet::HANDSHAKE_LEN;
 
-use buckets::{Buckets, Crowded};
+use buckets::{Buckets, WhenFull};
 use sessions::Sessions;
 
 pub use sessions::SessionId;
 
-/// Handshakes being worked on at once (LIM-4).
+/// Handshakes being worked on at once.
 const MAX_JOBS: usize = 64;
 /// Handshakes being worked on from which on the endpoint is under load.
 const LOADED: usize = MAX_JOBS / 8;
@@ -36,8 +36,15 @@ const LOADED: usize = MAX_JOBS / 8;
 const STICKY: Duration = Duration::from_secs(1);
 /// Sources remembered at once.
 const MAX_SOURCES: usize = 65_536;
+/// Enrolments at once (LIM-4).
+pub const MAX_PEOPLE: usize = 1024;
 /// The refusal for "no version or suite in common".
 const NO_COMMON_SUITE: u16 = 1;
+
+/// There are [`MAX_PEOPLE`] enrolments already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a server takes {MAX_PEOPLE} enrolments and no more")]
+pub struct Crowded;
 
 /// What a server's endpoint is made from.
 #[derive(Clone)]
@@ -65,11 +72,13 @@ pub struct Person {
     pub key: Arc<dyn PublicKey>,
     /// The last stamp accepted.
     pub last_stamp: Timestamp,
-    /// Nothing is accepted from this moment on: the enrolment has expired, or was never used in time.
+    /// The first handshake must come before this moment (ENR-24).
+    pub first_use_before: Option<Timestamp>,
+    /// Nothing is accepted from this moment on.
     pub not_after: Option<Timestamp>,
 }
 
-/// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine.
+/// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine (BAD-2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Not later than the last one accepted: replayed, or the client's clock and state went backwards.
@@ -101,7 +110,7 @@ pub enum EndpointEvent {
         /// The session, half-open.
         session: Box<Session>,
     },
-    /// A stamp was accepted: keep it on disk.
+    /// A stamp was accepted: keep it on disk (HS-14).
     Stamp {
         /// Whose.
         person: EnrolmentId,
@@ -188,10 +197,12 @@ impl Endpoint {
             config,
             people: BTreeMap::new(),
             sessions: Sessions::default(),
-            sources: Buckets::new(20, 5, MAX_SOURCES, Crowded::Refuse),
-            cookie_sources: Buckets::new(20, 5, MAX_SOURCES, Crowded::Allow),
-            by_person_and_source: Buckets::new(1, 5, MAX_SOURCES, Crowded::Refuse),
-            by_person: Buckets::new(5, 5, MAX_SOURCES, Crowded::Refuse),
+            // LIM-1.
+            sources: Buckets::new(20, 5, MAX_SOURCES, WhenFull::Refuse),
+            cookie_sources: Buckets::new(20, 5, MAX_SOURCES, WhenFull::Allow),
+            // LIM-2.
+            by_person_and_source: Buckets::new(1, 5, MAX_SOURCES, WhenFull::Refuse),
+            by_person: Buckets::new(5, 5, MAX_SOURCES, WhenFull::Refuse),
             working: BTreeMap::new(),
             loaded_until: None,
             next_job: 0,
@@ -203,11 +214,19 @@ impl Endpoint {
     }
 
     /// Told: somebody is enrolled, or what is known of them has changed.
-    pub fn enrol(&mut self, person: Person) {
-        self.people.insert(person.pair.peering().enrolment, person);
+    ///
+    /// # Errors
+    /// [`Crowded`] beyond [`MAX_PEOPLE`]: every INIT that knows the knock is compared with every enrolment (LIM-4).
+    pub fn enrol(&mut self, person: Person) -> Result<(), Crowded> {
+        let enrolment = person.pair.peering().enrolment;
+        if self.people.len() >= MAX_PEOPLE && !self.people.contains_key(&enrolment) {
+            return Err(Crowded);
+        }
+        self.people.insert(enrolment, person);
+        Ok(())
     }
 
-    /// Told: somebody is not enrolled any more. Their sessions must end.
+    /// Told: somebody is not enrolled any more. Their sessions must end (ENR-23, SES-4).
     pub fn expel(&mut self, person: EnrolmentId) {
         self.people.remove(&person);
         for id in self.sessions.of(person) {
@@ -215,7 +234,7 @@ impl Endpoint {
         }
     }
 
-    /// Told: a datagram came. Returns the session that it is for.
+    /// Told: a datagram came. Returns the session that it is for (HS-11).
     pub fn handle_datagram(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) -> Option<SessionId> {
         if let Some(id) = self.sessions.route(now.at, datagram) {
             return Some(id);
@@ -232,7 +251,7 @@ impl Endpoint {
         None
     }
 
-    /// An INIT of somebody who knows the knock.
+    /// An INIT of somebody who knows the knock (COO-1, COO-2).
     fn handle_knock(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) {
         // Without fresh random bytes old cookies stay valid a little longer; nothing else depends on it.
         let _ = self.cookies.rotate(now.at);
@@ -273,11 +292,14 @@ impl Endpoint {
         found
     }
 
+    // HS-12.
     fn admit(&mut self, now: Moment, from: SocketAddr, datagram: &[u8], id: EnrolmentId) -> Result<(), Rejection> {
         let Some(person) = self.people.get(&id) else { return Ok(()) };
         let init = open_init(self.config.suite, &person.pair, datagram).map_err(Rejection::Malformed)?;
         check_stamp(person, init.stamp)?;
-        if person.not_after.is_some_and(|at| now.wall >= at) {
+        let unused = person.last_stamp == Timestamp::EPOCH;
+        let ends = [person.not_after, person.first_use_before.filter(|_| unused)];
+        if ends.into_iter().flatten().any(|at| now.wall >= at) {
             return Err(Rejection::Expired);
         }
         let in_rate = self.by_person_and_source.take(now.at, (id, source(from))) && self.by_person.take(now.at, id);
@@ -329,7 +351,7 @@ impl Endpoint {
         }
     }
 
-    /// The client is proved: accept its stamp and prepare the answer.
+    /// The client is proved: accept its stamp and prepare the answer (HS-9).
     fn respond(
         &mut self,
         now: Moment,
@@ -358,7 +380,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The answer is signed: send it, and hand out the session.
+    /// The answer is signed: send it, and hand out the session (HS-15).
     fn begin(
         &mut self,
         now: Moment,
@@ -423,6 +445,7 @@ impl Endpoint {
     }
 }
 
+// HS-13.
 fn check_stamp(person: &Person, stamp: Timestamp) -> Result<(), Rejection> {
     if stamp > person.last_stamp { Ok(()) } else { Err(Rejection::Stale { stamp, last: person.last_stamp }) }
 }

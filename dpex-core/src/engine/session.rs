@@ -1,7 +1,7 @@
 //! One peer: records, acknowledgements, the control stream and transfers. Sans-IO.
 //!
 //! `link` is the lower half and knows packets; `serving` and `fetching` are the two possible upper halves and know
-//! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-1).
+//! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-3).
 
 mod event;
 mod fetching;
@@ -30,11 +30,11 @@ use serving::Serving;
 
 /// What a side announces unless it is configured otherwise.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Silence after which a side that waits for something asks whether the other is there.
+/// Silence after which a side that waits for something asks whether the other is there (SES-6).
 const KEEPALIVE: Duration = Duration::from_secs(10);
-/// How long a server waits for the client's first record.
+/// How long a server waits for the client's first record (SES-2).
 const HALF_OPEN: Duration = Duration::from_secs(10);
-/// The least time between two CLOSE packets.
+/// The least time between two CLOSE packets (SES-8).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Which side of a session.
@@ -74,9 +74,9 @@ pub struct SessionConfig {
     pub role: Role,
     /// The peer's address: where its handshake came from.
     pub peer: SocketAddr,
-    /// The largest UDP payload that both sides take; at least 1200.
+    /// The largest UDP payload that both sides take; at least 1200 (LOS-13).
     pub max_datagram: usize,
-    /// The smaller of both sides' idle time-outs.
+    /// The smaller of both sides' idle time-outs (SES-5).
     pub idle: Duration,
     /// Memory bounds.
     pub limits: Limits,
@@ -198,6 +198,7 @@ impl Session {
         Ok((accepted, eliciting))
     }
 
+    // FRM-7, FRM-8.
     fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<Accepted, Violation> {
         match frame {
             Frame::Padding | Frame::Ping | Frame::PathResponse(_) => {}
@@ -257,7 +258,7 @@ impl Session {
         self.read_messages(now);
     }
 
-    /// Told: time passed. Does nothing before [`Self::poll_timeout`].
+    /// Told: time passed. Does nothing before [`Self::poll_timeout`] (SES-5).
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.state {
             State::Gone => return,
@@ -275,6 +276,7 @@ impl Session {
             }
             State::Open => {}
         }
+        // SES-5.
         if now >= self.link.heard + self.idle {
             return self.vanish(CloseCode::Idle, "nothing was heard from the peer");
         }
@@ -340,6 +342,7 @@ impl Session {
         self.end(Closer::Us, code, text);
     }
 
+    // SES-9.
     fn end(&mut self, by: Closer, code: CloseCode, text: &str) {
         if self.closed.is_some() {
             return;
@@ -359,7 +362,7 @@ impl Session {
         }
     }
 
-    /// Wants: fills `out` with up to `max_segments` datagrams of equal size (the last may be shorter).
+    /// Wants: fills `out` with up to `max_segments` datagrams of equal size (the last may be shorter) (SES-1, SES-7).
     pub fn poll_transmit(&mut self, now: Instant, max_segments: usize, out: &mut Vec<u8>) -> Option<SessionTransmit> {
         out.clear();
         match &mut self.state {

@@ -27,7 +27,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Answers a request: makes the enrolment's secrets, seals them for the client, and signs.
+    /// Answers a request: makes the enrolment's secrets, seals them for the client, and signs (ENR-16).
     ///
     /// # Errors
     /// [`CreateError`].
@@ -105,7 +105,7 @@ impl Answer {
     }
 
     /// Finds the answer to `own` in a text, which may be a mail around it, checks it and opens it. Whether the server is
-    /// already known under another key is for the caller to see.
+    /// already known under another key is for the caller to see (ENR-19).
     ///
     /// # Errors
     /// [`DocumentError`]; nothing was decrypted unless the signature was right.
@@ -248,7 +248,7 @@ fn exchange(suite: &dyn CipherSuite, request_hash: &Digest, answer: &[u8]) -> Di
     hh(suite, "exchange", &[&request_hash.0, &sha256(suite, answer).0])
 }
 
-/// Do both this build and the other side have the post-quantum suite?
+/// Do both this build and the other side have the post-quantum suite? (ENR-18)
 fn post_quantum(theirs: &[u16]) -> bool {
     theirs.contains(&POST_QUANTUM_SUITE) && SUITES.contains(&POST_QUANTUM_SUITE)
 }

@@ -59,6 +59,7 @@ pub(super) fn moment(fields: &mut Fields, field: &'static str) -> Result<Timesta
     fields.token(field, "a moment such as 2026-11-22T13:41:48Z", stamp::parse)
 }
 
+// ENR-1.
 pub(super) fn public_key(suite: &dyn CipherSuite, spki: &[u8]) -> Result<Arc<dyn PublicKey>, DocumentError> {
     let key = suite.public_from_spki(spki).map_err(|error| match error {
         CryptoError::Internal | CryptoError::Rng => DocumentError::Crypto(error),
@@ -68,6 +69,7 @@ pub(super) fn public_key(suite: &dyn CipherSuite, spki: &[u8]) -> Result<Arc<dyn
     if key.spki() == spki && matches!(key.modulus_len(), 384 | 512) { Ok(key) } else { Err(DocumentError::BadKey) }
 }
 
+// ENR-15.
 pub(super) fn verify(key: &dyn PublicKey, message: &[u8], signature: &[u8]) -> Result<(), DocumentError> {
     key.verify(message, signature).map_err(|error| match error {
         CryptoError::AuthFailed | CryptoError::BadLength => DocumentError::BadSignature,
@@ -75,7 +77,7 @@ pub(super) fn verify(key: &dyn PublicKey, message: &[u8], signature: &[u8]) -> R
     })
 }
 
-/// A document's date must lie within a year of the reader's clock, edges included.
+/// A document's date must lie within a year of the reader's clock, edges included (ENR-12).
 pub(super) fn dated(created: Timestamp, now: Timestamp) -> Result<(), DocumentError> {
     let text = || stamp::format(created).unwrap_or_default();
     if created.plus(stamp::YEAR) < now {
@@ -87,12 +89,12 @@ pub(super) fn dated(created: Timestamp, now: Timestamp) -> Result<(), DocumentEr
     }
 }
 
-/// The eight words beside a key must be the key's.
+/// The eight words beside a key must be the key's (ENR-14).
 pub(super) fn same_words(shown: &str, fingerprint: &Fingerprint) -> Result<(), DocumentError> {
     if shown == words(&fingerprint.0) { Ok(()) } else { Err(DocumentError::Inconsistent("fingerprint")) }
 }
 
-/// Something of what the other side speaks must be known here.
+/// Something of what the other side speaks must be known here (ENR-13).
 pub(super) fn in_common(protocols: &[u16], suites: &[u16]) -> Result<(), DocumentError> {
     if !protocols.iter().any(|p| PROTOCOLS.contains(p)) {
         return Err(DocumentError::NothingInCommon("protocol versions"));

@@ -16,7 +16,7 @@ pub enum Host {
     Ip(IpAddr),
 }
 
-/// A host and a UDP port other than 0.
+/// A host and a UDP port other than 0 (ENR-17).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     host: Host,
@@ -183,6 +183,7 @@ mod tests {
         }
     }
 
+    // ENR-17.
     #[test]
     fn what_is_no_endpoint_is_refused_with_its_reason() {
         use EndpointError as E;

@@ -23,7 +23,7 @@ pub enum Mangling {
     QuotedPrintable,
 }
 
-/// Why a text was not accepted as an enrolment document. Nothing of it may be used then.
+/// Why a text was not accepted as an enrolment document. Nothing of it may be used then (ENR-21).
 ///
 /// Messages are fragments that fit after "the document " where they start with a verb, or stand alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,7 +111,7 @@ pub enum DocumentError {
     /// An answer to another request of this client.
     #[error("the answer belongs to an older request")]
     OlderRequest,
-    /// Made with the reader's own key.
+    /// Made with the reader's own key (ENR-20).
     #[error("the answer was made with this client's own key")]
     OwnKey,
     /// An answer whose time for a first use is over.

@@ -114,7 +114,7 @@ impl Fields {
         self.take(field)?.number(field)
     }
 
-    /// A list of 1 to 8 different numbers other than 0.
+    /// A list of 1 to 8 different numbers other than 0 (ENR-8).
     pub(super) fn numbers(&mut self, field: &'static str) -> Result<Vec<u16>, DocumentError> {
         let expected = "a list of 1 to 8 different numbers";
         let mut numbers = Vec::new();
@@ -128,7 +128,7 @@ impl Fields {
         if numbers.is_empty() { Err(DocumentError::BadField { field, expected }) } else { Ok(numbers) }
     }
 
-    /// Only fields of the kind that everybody ignores may be left.
+    /// Only fields of the kind that everybody ignores may be left (ENR-6).
     pub(super) fn finish(self) -> Result<(), DocumentError> {
         match self.fields.keys().find(|name| !name.starts_with("x-")) {
             Some(name) => Err(DocumentError::UnknownField(shown(name))),
@@ -160,7 +160,8 @@ fn unspaced(field: &'static str, text: &str) -> Result<Zeroizing<Vec<u8>>, Docum
     canonical(&digits).ok_or(DocumentError::BadField { field, expected: "base64" })
 }
 
-/// Base64 in its only spelling: padded, and padded only at the end (the library also reads padded pieces in a row).
+/// Base64 in its only spelling: padded, and padded only at the end (the library also reads padded pieces in a row)
+/// (ENR-7).
 pub(super) fn canonical(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = Zeroizing::new(BASE64.decode(digits).ok()?);
     let padded_within = digits.iter().rev().skip_while(|&&b| b == b'=').any(|&b| b == b'=');
@@ -267,6 +268,7 @@ mod tests {
         );
     }
 
+    // ENR-7.
     #[test]
     fn base64_has_one_spelling() {
         for bad in ["AAF=", "AAA", "AAA==", "AAB=", "AA-_", "A=AA", "AAAA====", "AAA=AAA="] {
@@ -275,6 +277,7 @@ mod tests {
         }
     }
 
+    // ENR-8.
     #[test]
     fn a_list_of_numbers_is_short_distinct_and_whole() {
         assert_eq!(fields(r#"{"n":[1,2,3,4,5,6,7,65535]}"#).numbers("n").map(|n| n.len()), Ok(8));

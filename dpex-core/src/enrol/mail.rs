@@ -15,7 +15,7 @@ const MAX_OPENINGS: usize = 64;
 const MARK: &str = "\"dpex\"";
 
 /// The one document of the wanted kind in a text, as JSON. Documents of the other kind beside it are ignored: an answer is
-/// often sent above the quoted request.
+/// often sent above the quoted request (ENR-5).
 pub(super) fn extract(text: &[u8], wanted: Kind) -> Result<String, DocumentError> {
     if text.len() > MAX_DOCUMENT {
         return Err(DocumentError::TooLarge);
@@ -245,6 +245,7 @@ mod tests {
         assert_eq!(request_in(&filled).as_deref(), Ok(&*kept));
     }
 
+    // ENR-4, ENR-5.
     #[test]
     fn a_text_without_a_usable_document_says_why() {
         let quotes = REQUEST.replacen('"', "\u{201c}", 1).replacen('"', "\u{201d}", 1);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A name as people write it: 1-64 characters, single spaces only between words, nothing that a terminal, a mail program
-/// or JSON would change (no control or formatting characters, no `"` and no `\`).
+/// or JSON would change (no control or formatting characters, no `"` and no `\`) (ENR-11).
 ///
 /// The text is signed, so what a mail may do to white space must not have a second meaning here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -203,6 +203,7 @@ mod tests {
 
     use super::*;
 
+    // ENR-11.
     #[test]
     fn a_display_name_is_what_a_mail_cannot_change_unnoticed() {
         for good in ["Anna", "Bob's files", "Zoë & Co. <zoe@example.org>", "安娜", "Ångström", &"x".repeat(64)] {

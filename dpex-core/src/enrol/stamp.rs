@@ -18,7 +18,7 @@ pub(super) fn whole(moment: Timestamp) -> Option<Timestamp> {
     parse(&format(moment)?)
 }
 
-/// Reads what [`format`] writes, and no other spelling of it.
+/// Reads what [`format`] writes, and no other spelling of it (ENR-10).
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let moment = Timestamp::new(text.parse::<jiff::Timestamp>().ok()?.as_second(), 0)?;
     (format(moment)? == text).then_some(moment)
@@ -28,6 +28,7 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
+    // ENR-10.
     #[test]
     fn a_moment_has_one_spelling() {
         let moment = Timestamp::new(1_795_354_908, 0).expect("valid");

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::suite::{CipherSuite, CryptoError};
 
-/// A UUID version 4 (RFC 9562) in its lower-case text form.
+/// A UUID version 4 (RFC 9562) in its lower-case text form (ENR-10).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(String);
 
@@ -61,6 +61,7 @@ impl fmt::Display for Uid {
 mod tests {
     use super::Uid;
 
+    // ENR-10.
     #[test]
     fn only_the_lower_case_form_of_version_four_is_read() {
         let good = "b9e72d87-ac05-4563-bc32-9c2bf2738f93";

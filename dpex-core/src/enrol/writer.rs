@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-/// The longest line that no mail program breaks.
+/// The longest line that no mail program breaks (ENR-9).
 const MAX_LINE: usize = 76;
 
 /// Characters of base64 a line.

@@ -13,8 +13,8 @@ use super::disk::{Disk, Files, PARALLEL};
 use super::moment;
 use super::session::{self, INBOX, Owner, Parts};
 use crate::engine::{
-    CloseReason, Counters, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person, Rejection, Session,
-    SessionId,
+    CloseReason, Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person, Rejection,
+    Session, SessionId,
 };
 use crate::store::FileStore;
 use crate::suite::{CipherSuite, CryptoError};
@@ -119,6 +119,17 @@ pub enum Record {
     },
 }
 
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The cryptography backend failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// Too many people.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
+}
+
 /// A server on one socket.
 pub struct Server {
     suite: &'static dyn CipherSuite,
@@ -148,17 +159,17 @@ impl Server {
     /// Makes a server for these people. Must be called on a runtime.
     ///
     /// # Errors
-    /// [`CryptoError::Rng`].
+    /// [`StartError`].
     pub fn new(
         config: EndpointConfig,
         people: Vec<Person>,
         transport: Arc<dyn Transport>,
         host: Arc<dyn Host>,
-    ) -> Result<Self, CryptoError> {
+    ) -> Result<Self, StartError> {
         let suite = config.suite;
         let mut endpoint = Endpoint::new(moment().at, config)?;
         for person in people {
-            endpoint.enrol(person);
+            endpoint.enrol(person)?;
         }
         let (stamps, mut kept) = mpsc::unbounded_channel();
         let keeper = Arc::clone(&host);

@@ -19,7 +19,7 @@ pub trait Controller: Send + Debug {
     /// Packets were newly acknowledged. Losses found by the same acknowledgement were told before.
     fn on_ack(&mut self, now: Instant, ack: &AckEvent);
 
-    /// Packets were declared lost, and their loss is the path's doing (size probes are left out).
+    /// Packets were declared lost, and their loss is the path's doing (size probes are left out) (LOS-11).
     fn on_congestion(&mut self, now: Instant, loss: &LossEvent);
 
     /// A packet that was declared lost arrived after all.
@@ -28,7 +28,7 @@ pub trait Controller: Send + Debug {
     /// The path's datagram size changed.
     fn on_datagram_size(&mut self, bytes: usize);
 
-    /// Congestion window: bytes that may be in flight.
+    /// Congestion window: bytes that may be in flight (LOS-10).
     fn window(&self) -> u64;
 
     /// Pacing rate in bytes per second.

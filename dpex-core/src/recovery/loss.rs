@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::{GRANULARITY, LostPacket, MAX_ACK_DELAY, RttEstimator, SpuriousLoss};
 use crate::types::RangeSet;
 
-/// Packets after which a late one is lost, while the path is not known to reorder (RFC 9002, kPacketThreshold).
+/// Packets after which a late one is lost, while the path is not known to reorder (RFC 9002, kPacketThreshold) (LOS-7).
 const PACKET_THRESHOLD: u64 = 3;
 /// The window of a path that is not known to reorder, in eighths of a round trip (RFC 9002, kTimeThreshold = 9/8).
 const NARROW: u32 = 1;

@@ -15,7 +15,8 @@ const BURST_DATAGRAMS: u64 = 10;
 /// Tokens are billionths of a byte, so that a rate times nanoseconds needs no rounding.
 const TOKENS_PER_BYTE: i128 = 1_000_000_000;
 
-/// A token bucket over UDP payload bytes. It may be overdrawn (probes do not wait); the debt is paid by waiting.
+/// A token bucket over UDP payload bytes. It may be overdrawn (probes do not wait); the debt is paid by waiting
+/// (LOS-12).
 #[derive(Clone, Debug)]
 pub struct Pacer {
     rate: u64,
@@ -118,6 +119,7 @@ mod tests {
         pacer
     }
 
+    // LOS-12.
     #[test]
     fn an_idle_bucket_of_a_slow_path_holds_ten_datagrams_and_no_more() {
         let now = Instant::now();
@@ -129,6 +131,7 @@ mod tests {
         assert_eq!(pacer.budget(now + 2000 * MS), 14_520);
     }
 
+    // LOS-12.
     #[test]
     fn an_idle_bucket_of_a_fast_path_holds_a_millisecond_and_no_more() {
         let now = Instant::now();
@@ -165,6 +168,7 @@ mod tests {
         assert_eq!(pacer.next_release(now, 1_000_000), Some(now + 10 * MS));
     }
 
+    // LOS-12.
     #[test]
     fn a_timer_that_fires_late_costs_no_rate_up_to_four_milliseconds() {
         for (late, earned) in [(MS, 126_250), (4 * MS, 501_250), (9 * MS, 501_250 + 123_750)] {

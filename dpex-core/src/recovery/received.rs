@@ -1,6 +1,6 @@
 //! Which packets arrived, and when to say so.
 //!
-//! The policy (PROTOCOL.md, section 5.4): every second ack-eliciting packet while fewer than 100 arrive in a round
+//! The policy (PROTOCOL.md, section 7): every second ack-eliciting packet while fewer than 100 arrive in a round
 //! trip; above that about eight acknowledgements a round trip, and one every 64 packets at least; at once for the first
 //! packet and whenever a gap opens or is filled; never later than [`MAX_ACK_DELAY`].
 //!
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::{GRANULARITY, MAX_ACK_DELAY};
 use crate::types::RangeSet;
 
-/// At most this many ranges are remembered, the newest; a peer cannot make a receiver remember more.
+/// At most this many ranges are remembered, the newest; a peer cannot make a receiver remember more (LOS-5).
 pub const MAX_ACK_RANGES: usize = 256;
 
 /// Up to this many packets a round trip every second one is acknowledged.
@@ -92,7 +92,7 @@ impl Received {
         self.deadline = Some(self.deadline.map_or(due, |earlier| earlier.min(due)));
     }
 
-    /// Is an acknowledgement due at once, even alone in a packet?
+    /// Is an acknowledgement due at once, even alone in a packet? (LOS-2)
     #[must_use]
     pub fn ack_now(&self) -> bool {
         self.at_once
@@ -109,7 +109,7 @@ impl Received {
         self.at_once |= self.deadline.is_some_and(|deadline| deadline <= now);
     }
 
-    /// Is there news that may ride along in a packet that is sent anyway?
+    /// Is there news that may ride along in a packet that is sent anyway? (LOS-3)
     #[must_use]
     pub fn pending(&self) -> bool {
         self.news

@@ -19,7 +19,7 @@ use super::rate::{Deliveries, Stamp};
 use super::{Ack, AckEvent, LossEvent, LostSample, MAX_ACK_DELAY, RttEstimator};
 use crate::types::RangeSet;
 
-/// Packets to send when the probe timeout fires (RFC 9002, section 6.2.4: one may be lost as well).
+/// Packets to send when the probe timeout fires (RFC 9002, section 6.2.4: one may be lost as well) (LOS-9).
 const PROBES: usize = 2;
 /// The probe timeout doubles so many times; by then the session has long been idle.
 const MAX_BACKOFF: u32 = 10;

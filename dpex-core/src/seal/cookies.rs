@@ -54,7 +54,7 @@ impl Cookies {
         Ok(())
     }
 
-    /// Does this INIT carry a cookie that was given to `from` and is not too old?
+    /// Does this INIT carry a cookie that was given to `from` and is not too old? (COO-3)
     #[must_use]
     pub fn valid(&self, now: Instant, datagram: &[u8], from: SocketAddr) -> bool {
         let Ok(init) = Init::parse(datagram) else { return false };

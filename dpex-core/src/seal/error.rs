@@ -3,7 +3,7 @@
 use crate::suite::CryptoError;
 use crate::wire::codec::Malformed;
 
-/// A handshake datagram was not accepted.
+/// A handshake datagram was not accepted (BAD-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// Not made with the keys of this peering, for this handshake, or altered on the way.

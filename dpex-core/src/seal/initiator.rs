@@ -40,7 +40,7 @@ pub struct Initiator;
 
 impl Initiator {
     /// Everything of INIT but its signature. `stamp` must be later than any used before under these keys, and kept
-    /// on disk before the INIT is sent.
+    /// on disk before the INIT is sent (HS-3, HS-4).
     ///
     /// # Errors
     /// [`CryptoError::Rng`] and [`CryptoError::Internal`] of the suite; [`CryptoError::Unsupported`] for a stamp before
@@ -159,14 +159,14 @@ impl PendingInit {
         self.rid
     }
 
-    /// The cookie in this datagram, if it answers this INIT and is authentic. Send a new INIT with it.
+    /// The cookie in this datagram, if it answers this INIT and is authentic. Send a new INIT with it (COO-4).
     #[must_use]
     pub fn open_cookie(&self, knock: &Knock, datagram: &[u8]) -> Option<[u8; 16]> {
         knock.open_cookie(&self.mac1, datagram)
     }
 
     /// Opens RESP. Any error leaves this pending: go on waiting. What it returns proves nothing before the pinned key
-    /// has verified [`ServerProof::signature`].
+    /// has verified [`ServerProof::signature`] (HS-18).
     ///
     /// # Errors
     /// [`HandshakeError`]; [`HandshakeError::Spent`] only for an answer by somebody who has the pre-shared key.

@@ -50,7 +50,7 @@ impl Knock {
     }
 
     /// Completes INIT: appends both MACs to its first part, and returns `mac1` too. Without a cookie the second is random, so that INITs look
-    /// alike.
+    /// alike (HS-5).
     ///
     /// # Errors
     /// [`CryptoError::Rng`], or [`CryptoError::BadLength`] if `before` is not INIT's first part.

@@ -81,7 +81,7 @@ impl PairKeys {
         self.tag(n_c).ct_eq(tag).into()
     }
 
-    /// `N_c`, hedged: even with repeated randomness it does not repeat while the stamp moves.
+    /// `N_c`, hedged: even with repeated randomness it does not repeat while the stamp moves (HS-4).
     pub(super) fn nonce(&self, random: &[u8; 32], stamp: &[u8; 12], share: &[u8; 32]) -> [u8; 32] {
         self.nonce.mac(&[random, stamp, share])
     }

@@ -1,4 +1,4 @@
-//! Records: how packets are sealed and opened in place, and when their keys change (PROTOCOL.md, sections 4.1 and 4.3).
+//! Records: how packets are sealed and opened in place, and when their keys change (PROTOCOL.md, sections 4.1 and 4.2).
 
 mod opener;
 mod sealer;
@@ -14,9 +14,9 @@ use crate::types::Secret;
 
 use super::schedule::TrafficSecret;
 
-/// Packets under one key after which it should be updated.
+/// Packets under one key after which it should be updated (KEY-1).
 pub const EPOCH_PACKETS: u64 = 1 << 22;
-/// Packets under one key after which nothing more is sealed.
+/// Packets under one key after which nothing more is sealed (KEY-3).
 pub const EPOCH_PACKETS_HARD: u64 = 1 << 23;
 /// Bytes under one key after which it should be updated.
 pub const EPOCH_BYTES: u64 = 4 << 30;
@@ -25,7 +25,7 @@ pub const EPOCH_BYTES: u64 = 4 << 30;
 pub const EPOCH_BYTES_HARD: u64 = 16 << 30;
 /// Age of a key after which it should be updated.
 pub const EPOCH_AGE: Duration = Duration::from_secs(15 * 60);
-/// Failed openings in one session after which it must end.
+/// Failed openings in one session after which it must end (REC-7).
 pub const FAILED_OPENS: u64 = 1 << 36;
 
 /// What seals or opens the packets of one epoch.

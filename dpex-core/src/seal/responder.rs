@@ -112,7 +112,8 @@ impl OpenedInit {
         &self.signature
     }
 
-    /// Everything of RESP but its signature. Only after the client's signature was verified. Costs an X25519 operation.
+    /// Everything of RESP but its signature. Only after the client's signature was verified. Costs an X25519 operation
+    /// (HS-16).
     ///
     /// # Errors
     /// [`CryptoError::AuthFailed`] for a share of low order: drop the INIT. [`CryptoError::BadLength`] if the verdict

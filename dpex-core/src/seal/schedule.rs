@@ -97,7 +97,7 @@ impl Stage2 {
         self.prk.derive("resp key 2", th2.as_bytes())
     }
 
-    /// The session's secrets. The master secret between is erased when this returns.
+    /// The session's secrets. The master secret between is erased when this returns (HS-10).
     #[must_use]
     pub fn session(&self, suite: &dyn CipherSuite, th3: &Digest) -> SessionSecrets {
         let master = Prk::from_secret(suite, &self.prk.derive("master", th3.as_bytes()));
@@ -115,7 +115,7 @@ pub(super) fn th3(suite: &dyn CipherSuite, th2: &Digest, payload: &[u8; RESP_PAY
     hh(suite, "th3", &[th2.as_bytes(), payload])
 }
 
-/// One direction's secret in one epoch, `dᵉ`. Consumed by what it gives, so that it is erased when that exists.
+/// One direction's secret in one epoch, `dᵉ`. Consumed by what it gives, so that it is erased when that exists (KEY-7).
 pub struct TrafficSecret {
     prk: Prk,
 }

@@ -116,7 +116,7 @@ impl SessionSecrets {
         self.s2c.traffic = Secret::new([0; 32]);
     }
 
-    /// One ratchet step (PROTOCOL.md, section 4.4): the next epoch's secrets, client to server first. `offer` and
+    /// One ratchet step (PROTOCOL.md, section 15): the next epoch's secrets, client to server first. `offer` and
     /// `answer` are the two shares as they travelled.
     #[must_use]
     pub fn ratchet(

@@ -1,6 +1,6 @@
 //! Which packet numbers have been seen: a ring of bits (RFC 6479), so that moving on clears whole words, not bits.
 
-/// How far back a packet may come in: the highest packet number and the 8,127 before it can be told apart.
+/// How far back a packet may come in: the highest packet number and the 8,127 before it can be told apart (REC-11).
 pub const REPLAY_WINDOW: u64 = (WORDS as u64 - 1) * WORD_BITS;
 
 const WORDS: usize = 128;
@@ -21,7 +21,7 @@ impl Default for ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// Is `pn` neither marked nor too old to know?
+    /// Is `pn` neither marked nor too old to know? (REC-9)
     #[must_use]
     pub fn would_accept(&self, pn: u64) -> bool {
         if pn >= self.next {
@@ -35,7 +35,7 @@ impl ReplayWindow {
     }
 
     /// Marks `pn` as seen. Numbers too old to know are left alone. The highest possible number, which no record may
-    /// carry, is not marked.
+    /// carry, is not marked (REC-10).
     pub fn mark(&mut self, pn: u64) {
         if pn == u64::MAX || (pn < self.next && self.next - pn > REPLAY_WINDOW) {
             return;
@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(ReplayWindow::default().highest(), None);
     }
 
+    // REC-9, REC-11.
     #[test]
     fn the_window_is_8128_packets_wide_wherever_it_stands() {
         for highest in [8128, 8191, 8192, 8193, 100_000, 1 << 40, (1 << 62) - 1] {
@@ -103,6 +104,7 @@ mod tests {
         }
     }
 
+    // REC-10.
     #[test]
     fn looking_up_does_not_mark() {
         let window = ReplayWindow::default();

@@ -13,7 +13,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// The peer told a limit; a smaller one than before is old news.
+    /// The peer told a limit; a smaller one than before is old news (FRM-9).
     pub fn raise(&mut self, limit: u64) {
         self.limit = self.limit.max(limit);
     }
@@ -72,7 +72,18 @@ impl Grants {
         self.window
     }
 
-    /// The peer opened a block.
+    /// A block of this length will come: the window must be able to hold it, else neither side could move (CRD-7).
+    /// Returns whether it can; the peer should be told the limit.
+    pub fn make_room(&mut self, block: u64) -> bool {
+        if block > self.max_window {
+            return false;
+        }
+        self.window = self.window.max(block);
+        self.granted = self.granted.max(self.released + self.window);
+        true
+    }
+
+    /// The peer opened a block (CRD-3).
     ///
     /// # Errors
     /// [`Violation`] if that exceeds what was granted.
@@ -117,6 +128,7 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(50);
 
+    // CRD-2, FRM-9.
     #[test]
     fn credit_is_spent_to_the_last_byte_and_not_beyond() {
         let mut a = Allowance::default();
@@ -131,6 +143,7 @@ mod tests {
         assert!(a.open(1));
     }
 
+    // CRD-3.
     #[test]
     fn a_peer_that_opens_more_than_was_granted_is_caught() {
         let mut g = Grants::new(100, 100);
@@ -148,6 +161,16 @@ mod tests {
         assert!(!g.release(now, 99, RTT));
         assert!(g.release(now, 1, RTT));
         assert_eq!(g.limit(), 900);
+    }
+
+    #[test]
+    fn a_block_larger_than_the_window_widens_it_and_larger_than_the_bound_is_refused() {
+        let mut g = Grants::new(1000, 4000);
+        assert!(g.make_room(4000), "CRD-7");
+        assert_eq!(g.limit(), 4000);
+        assert!(!g.make_room(4001));
+        assert!(g.make_room(10));
+        assert_eq!(g.limit(), 4000);
     }
 
     #[test]

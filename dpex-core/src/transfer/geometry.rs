@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The usual block size: 2^20 bytes.
+/// The usual block size: 2^20 bytes (XFR-2).
 pub const DEFAULT_BLOCK_LOG2: u8 = 20;
 
 /// A file's size and its block size; all else about blocks follows.

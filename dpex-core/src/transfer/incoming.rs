@@ -8,7 +8,7 @@ use super::{Accepted, Block, Geometry, Grants, RootBuilder, Violation};
 use crate::types::{Digest, RangeSet};
 
 /// Most ranges kept of one block. A block of 2^20 bytes in the smallest datagrams has fewer than twice as many pieces,
-/// so that no honest sender meets this bound, whatever the path does.
+/// so that no honest sender meets this bound, whatever the path does (LIM-5).
 const MAX_BLOCK_RANGES: usize = 512;
 
 /// One file being received, from its offer on.
@@ -34,7 +34,7 @@ struct Partial {
     have: RangeSet,
 }
 
-/// A block whose every byte is here and whose value was told: to be verified and written.
+/// A block whose every byte is here and whose value was told: to be verified and written (SUM-5).
 #[derive(Debug)]
 pub struct Complete {
     /// Which.
@@ -72,7 +72,7 @@ impl Incoming {
         }
     }
 
-    /// Takes a piece of the file.
+    /// Takes a piece of the file (XFR-9).
     ///
     /// # Errors
     /// [`Violation`] for a piece outside the file, across a block boundary, or beyond the credit.
@@ -105,7 +105,7 @@ impl Incoming {
     /// Takes block values.
     ///
     /// # Errors
-    /// [`Violation`] for blocks outside the file or told before (SUM-2).
+    /// [`Violation`] for blocks outside the file or told before (SUM-4).
     pub fn sums(&mut self, first: u64, values: &[Digest]) -> Result<(), Violation> {
         let end = first.checked_add(values.len() as u64).filter(|&end| end <= self.geometry.blocks());
         let end = end.ok_or(Violation("value of a block outside the file"))?;
@@ -148,7 +148,7 @@ impl Incoming {
         block.len as u64
     }
 
-    /// How it ended, if it has.
+    /// How it ended, if it has (SUM-6).
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         let (told, root) = (self.done?, self.tree.root()?);
@@ -232,6 +232,7 @@ mod tests {
         assert_eq!(credit.buffered(), 0);
     }
 
+    // XFR-9, CRD-3.
     #[test]
     fn pieces_where_none_may_be_are_violations() {
         let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());
@@ -244,6 +245,7 @@ mod tests {
         assert!(incoming.accept(65_536, &[0], &mut Grants::new(100, 100)).is_ok());
     }
 
+    // SUM-4.
     #[test]
     fn values_out_of_place_are_violations() {
         let mut incoming = Incoming::new(geometry());
@@ -253,6 +255,7 @@ mod tests {
         assert!(incoming.sums(0, &[Digest([0; 32]); 2]).is_err(), "told twice");
     }
 
+    // SUM-6.
     #[test]
     fn a_root_that_its_blocks_do_not_make_is_a_mismatch() {
         let (data, mut credit) = (content(), grants());
@@ -268,6 +271,7 @@ mod tests {
         assert_eq!(incoming.outcome(), Some(Outcome::Mismatch));
     }
 
+    // LIM-5.
     #[test]
     fn a_block_of_crumbs_is_refused_and_not_lost() {
         let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());

@@ -61,7 +61,7 @@ impl Outgoing {
         Some(block)
     }
 
-    /// A block was read. Returns whether the peer needs its value.
+    /// A block was read. Returns whether the peer needs its value (SUM-3).
     pub fn on_read(&mut self, block: &Block, bytes: Bytes, value: Digest) -> bool {
         self.reading -= block.len;
         self.tree.push(block.index, value);
@@ -74,7 +74,8 @@ impl Outgoing {
         true
     }
 
-    /// Takes the next piece to send, of at most `most` bytes and inside one block; opens a block if the credit covers it.
+    /// Takes the next piece to send, of at most `most` bytes and inside one block; opens a block if the credit covers it
+    /// (XFR-8).
     pub fn take(&mut self, most: usize, credit: &mut Allowance) -> Option<(u64, &[u8])> {
         let (&index, kept) = self.kept.iter_mut().find(|(_, k)| !k.unsent.is_empty())?;
         if !kept.opened {
@@ -115,7 +116,7 @@ impl Outgoing {
         }
     }
 
-    /// A piece was lost: what of it has not arrived otherwise is sent again.
+    /// A piece was lost: what of it has not arrived otherwise is sent again (LOS-8).
     pub fn on_lost(&mut self, range: Range<u64>) {
         let index = range.start >> self.geometry.block_log2();
         let Some(kept) = self.kept.get_mut(&index) else { return };
@@ -143,7 +144,7 @@ impl Outgoing {
         self.tree.root()
     }
 
-    /// Block bytes opened so far: what the peer's credit has been charged.
+    /// Block bytes opened so far: what the peer's credit has been charged (CRD-5).
     #[must_use]
     pub fn used(&self) -> u64 {
         self.used
@@ -187,6 +188,7 @@ mod tests {
         Outgoing::new(Geometry::new(LEN as u64, 16), held)
     }
 
+    // CRD-1, CRD-5, XFR-8.
     #[test]
     fn pieces_tile_the_file_and_stay_inside_blocks() {
         let mut out = outgoing(RangeSet::new());
@@ -205,6 +207,7 @@ mod tests {
         assert_eq!(out.used(), LEN as u64);
     }
 
+    // CRD-2.
     #[test]
     fn a_block_is_opened_only_when_the_credit_covers_all_of_it() {
         let mut out = outgoing(RangeSet::new());
@@ -217,6 +220,7 @@ mod tests {
         assert!(out.take(1, &mut credit).is_none());
     }
 
+    // LOS-8.
     #[test]
     fn what_was_lost_is_sent_again_and_what_arrived_is_not() {
         let mut out = outgoing(RangeSet::new());
@@ -245,6 +249,7 @@ mod tests {
         assert_eq!(out.kept.len(), 3, "an old loss does not bring it back");
     }
 
+    // SUM-3.
     #[test]
     fn held_blocks_are_hashed_and_not_sent() {
         let mut out = outgoing(RangeSet::from_iter([0..2, 3..4]));

@@ -167,7 +167,7 @@ impl ControlReceiver {
         Ok(Some(message))
     }
 
-    /// A new limit, if half of the window has been read since the last one.
+    /// A new limit, if half of the window has been read since the last one (CTL-4).
     pub fn new_limit(&mut self) -> Option<u64> {
         let limit = self.base + MAX_CONTROL_WINDOW;
         (limit >= self.granted + MAX_CONTROL_WINDOW / 2).then(|| {
@@ -193,6 +193,7 @@ mod tests {
         Message::Notice { text: format!("message number {n}") }
     }
 
+    // CTL-1, CTL-2.
     #[test]
     fn a_stream_beyond_its_limit_is_a_violation_and_up_to_it_is_not() {
         let mut r = ControlReceiver::default();
@@ -201,6 +202,7 @@ mod tests {
         assert!(r.insert(u64::MAX, &[0]).is_err());
     }
 
+    // CTL-5.
     #[test]
     fn a_peer_that_sends_every_second_byte_is_not_given_memory_for_it() {
         let mut r = ControlReceiver::default();
@@ -215,6 +217,7 @@ mod tests {
         assert_eq!(r.insert(0, &[0, 0, 0]), Ok(Accepted::Yes), "but what joins ranges is always welcome");
     }
 
+    // CTL-3.
     #[test]
     fn a_message_longer_than_allowed_is_refused_by_its_prefix() {
         let mut r = ControlReceiver::default();

@@ -8,7 +8,7 @@ use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtre
 use super::{Block, Geometry};
 use crate::types::Digest;
 
-/// The value of a block: its BLAKE3 subtree chaining value, or the file's hash if it is the whole file.
+/// The value of a block: its BLAKE3 subtree chaining value, or the file's hash if it is the whole file (SUM-1).
 #[must_use]
 pub fn block_value(block: &Block, bytes: &[u8]) -> Digest {
     debug_assert_eq!(bytes.len(), block.len);
@@ -19,7 +19,7 @@ pub fn block_value(block: &Block, bytes: &[u8]) -> Digest {
 }
 
 /// Merges block values, which may come in any order, into the root. Keeps a value only until those before it are
-/// here: its memory is the logarithm of the file plus what is out of order.
+/// here: its memory is the logarithm of the file plus what is out of order (SUM-2).
 #[derive(Debug)]
 pub struct RootBuilder {
     geometry: Geometry,
@@ -101,6 +101,7 @@ mod tests {
         builder.root()
     }
 
+    // SUM-2.
     #[test]
     fn the_root_is_the_plain_blake3_hash_at_every_shape_of_tree() {
         for len in [0, 1, 1024, 65_535, 65_536, 65_537, 131_072, 131_073, 200_000, 262_144, 300_000, 458_752, 500_001] {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Longest path, in bytes.
+/// Longest path, in bytes (NAM-1).
 pub const MAX_PATH: usize = 1024;
 /// Longest part of a path, in bytes.
 pub const MAX_COMPONENT: usize = 255;
@@ -142,6 +142,7 @@ fn check_part(part: &str) -> Result<(), PathError> {
     if part.chars().any(forbidden) { Err(PathError::BadCharacter) } else { Ok(()) }
 }
 
+// NAM-2.
 fn forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\\' | '/' | '\u{2028}' | '\u{2029}')
@@ -180,6 +181,7 @@ mod tests {
         SharePath::parse(text).expect("a valid path")
     }
 
+    // NAM-1, NAM-2.
     #[test]
     fn every_rule_refuses_its_own_kind_of_name() {
         for (text, why) in [
@@ -199,6 +201,7 @@ mod tests {
         assert_eq!(SharePath::from_utf8(b"\xff"), Err(PathError::NotUtf8));
     }
 
+    // NAM-1.
     #[test]
     fn limits_hold_from_both_sides() {
         assert!(SharePath::parse(&"x".repeat(MAX_COMPONENT)).is_ok());

@@ -8,7 +8,7 @@ pub struct Malformed;
 /// The largest value of a varint (RFC 9000, section 16).
 pub const VARINT_MAX: u64 = (1 << 62) - 1;
 
-/// A cursor over received bytes.
+/// A cursor over received bytes (BAD-1).
 #[derive(Clone, Debug)]
 pub struct Reader<'a>(&'a [u8]);
 

@@ -14,6 +14,7 @@ pub const DATA_OVERHEAD: usize = 1 + 8 + 8 + 2;
 /// Bytes of a CONTROL frame before its content, at most: type, offset, length.
 pub const CONTROL_OVERHEAD: usize = 1 + 8 + 2;
 
+// FRM-1.
 const PADDING: u8 = 0x00;
 const PING: u8 = 0x01;
 const ACK: u8 = 0x02;
@@ -144,7 +145,8 @@ impl Frame<'_> {
 /// Reads the next frame.
 ///
 /// # Errors
-/// [`Malformed`] for an unknown type, a frame past the end, or a value that its type does not allow (FRM-1 to FRM-5).
+/// [`Malformed`] for an unknown type, a frame past the end, or a value that its type does not allow (FRM-1, FRM-2, FRM-3,
+/// FRM-4, FRM-5).
 pub fn read<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
     match r.u8()? {
         PADDING => {
@@ -336,6 +338,7 @@ mod tests {
         );
     }
 
+    // FRM-4.
     #[test]
     fn a_data_frame_of_length_zero_runs_to_the_end_of_the_packet() {
         let bytes = [DATA, 3, 9, 0, 0, b'a', b'b'];
@@ -343,6 +346,7 @@ mod tests {
         assert_eq!(all(&bytes[..5]), Err(Malformed), "but it may not be empty");
     }
 
+    // FRM-1, FRM-2, FRM-3, FRM-5.
     #[test]
     fn malformed_frames_are_refused() {
         for bytes in [
@@ -397,6 +401,7 @@ mod tests {
             }
         }
 
+        // BAD-1.
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = all(&bytes);

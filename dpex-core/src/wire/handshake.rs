@@ -77,6 +77,7 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
+    // HS-8.
     fn read(mut r: Reader<'a>) -> Result<Self, Malformed> {
         let len = usize::from(r.u16()?);
         let mut room = Reader::new(r.take(SIGNATURE_ROOM)?);

@@ -13,7 +13,7 @@ use crate::types::{Digest, SharePath, Version};
 pub use decode::{BadMessage, decode};
 pub use encode::{encode, entry_len};
 
-/// Longest encoded message, in bytes, without its length prefix.
+/// Longest encoded message, in bytes, without its length prefix (MSG-6).
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Most entries in a page.
 pub const MAX_PAGE_ENTRIES: usize = 1000;
@@ -118,7 +118,7 @@ pub enum Message {
         /// What, for a person; at most [`MAX_TEXT`] bytes.
         text: String,
     },
-    /// A well-formed message of a type this version does not know: answered with `fail` if it names a request.
+    /// A well-formed message of a type this version does not know: answered with `fail` if it names a request (MSG-5).
     Unknown {
         /// The request it names.
         id: Option<RequestId>,

@@ -14,11 +14,11 @@ pub const TAG_LEN: usize = crate::suite::TAG_LEN;
 pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
 /// The shortest record: an empty payload.
 pub const MIN_RECORD: usize = OVERHEAD;
-/// Bytes of INIT and of RESP, each exactly one datagram.
+/// Bytes of INIT and of RESP, each exactly one datagram (HS-2).
 pub const HANDSHAKE_LEN: usize = 1200;
 /// Bytes of COOKIE.
 pub const COOKIE_LEN: usize = 72;
-/// Packet numbers are below this.
+/// Packet numbers are below this (REC-8).
 pub const PACKET_NUMBER_LIMIT: u64 = 1 << 62;
 
 const KEY_PHASE: u8 = 1;
@@ -43,7 +43,7 @@ impl Header {
         [a, b, c, d, e, f, g, h, u8::from(self.key_phase), i, j, k, l, m, n, o, p]
     }
 
-    /// Reads unmasked bytes.
+    /// Reads unmasked bytes (REC-5).
     ///
     /// # Errors
     /// [`Malformed`] if a reserved bit is set.
@@ -57,7 +57,7 @@ impl Header {
     }
 }
 
-/// The connection id a datagram starts with; `None` if it is too short to be a record.
+/// The connection id a datagram starts with; `None` if it is too short to be a record (REC-4).
 #[must_use]
 pub fn cid(datagram: &[u8]) -> Option<[u8; CID_LEN]> {
     if datagram.len() < MIN_RECORD {
@@ -101,6 +101,7 @@ mod tests {
         assert_eq!(header.to_bytes(), *b"12345678\x01\x01\x02\x03\x04\x05\x06\x07\x08");
     }
 
+    // REC-5.
     #[test]
     fn every_reserved_bit_is_refused() {
         for bit in 1..8 {
@@ -110,6 +111,7 @@ mod tests {
         }
     }
 
+    // REC-4.
     #[test]
     fn a_record_is_at_least_33_bytes() {
         assert!(cid(&[0; 32]).is_none());

@@ -36,6 +36,7 @@ fn plant_links(yard: &Yard) -> Vec<&'static str> {
     ]
 }
 
+// NAM-3.
 #[tokio::test]
 async fn no_link_is_listed_or_opened_wherever_it_points() {
     let yard = Yard::new();
@@ -50,6 +51,7 @@ async fn no_link_is_listed_or_opened_wherever_it_points() {
     }
 }
 
+// NAM-8.
 #[tokio::test]
 async fn nothing_is_written_through_or_over_a_link() {
     let yard = Yard::new();
@@ -107,6 +109,7 @@ async fn a_folder_moved_away_during_a_reception_takes_the_file_with_it() {
     yard.assert_outside_is_untouched();
 }
 
+// NAM-3, NAM-8.
 /// A folder that is exchanged for a link to the outside, over and over, while it is used.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -168,6 +171,7 @@ async fn no_race_of_links_and_folders_leads_outside() {
     yard.assert_outside_is_untouched();
 }
 
+// NAM-5.
 #[tokio::test]
 async fn fifos_sockets_and_devices_are_not_files() {
     let yard = Yard::new();

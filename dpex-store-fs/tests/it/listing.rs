@@ -8,6 +8,7 @@ use dpex_core::store::FileStore;
 
 use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query};
 
+// MSG-10.
 #[tokio::test]
 async fn twenty_thousand_entries_are_paged_without_loss_or_repetition() {
     let yard = Yard::new();
@@ -100,6 +101,7 @@ async fn what_is_too_deep_to_travel_is_counted() {
     assert_eq!((entries.len(), skipped), (64, 1));
 }
 
+// NAM-6.
 #[tokio::test]
 async fn what_cannot_be_read_is_counted_and_not_found() {
     if is_almighty() {

@@ -10,6 +10,7 @@ use dpex_store_fs::{FsStore, Options};
 
 use crate::support::{Yard, path};
 
+// NAM-4, XFR-12.
 #[tokio::test]
 async fn every_kind_of_change_is_noticed_and_nothing_else() {
     let yard = Yard::new();
@@ -64,6 +65,7 @@ async fn another_file_under_the_same_name_is_not_what_was_opened() {
     assert!(!matches!(file.read_at(0, 3).await, Ok(bytes) if bytes == "new"));
 }
 
+// NAM-4.
 #[tokio::test]
 async fn a_version_outlives_the_store_and_depends_on_its_secret() {
     let yard = Yard::new();

@@ -11,6 +11,7 @@ fn mode(yard: &Yard, name: &str) -> u32 {
     std::fs::metadata(yard.at(name)).expect("there").permissions().mode() & 0o7777
 }
 
+// NAM-9.
 #[tokio::test]
 async fn until_commit_there_is_a_private_part_and_a_private_sidecar_and_afterwards_neither() {
     let yard = Yard::new();
@@ -47,6 +48,7 @@ async fn a_file_gets_the_mode_that_any_program_here_would_have_given_it() {
     assert_eq!(mode(&yard, "b"), executable);
 }
 
+// NAM-10.
 #[tokio::test]
 async fn a_commit_after_the_owner_wrote_the_name_keeps_the_owners_file() {
     let yard = Yard::new();

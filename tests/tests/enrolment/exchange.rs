@@ -28,6 +28,7 @@ fn both_sides_hold_the_same_secrets_and_the_same_words() {
     assert_eq!(server.exchange_code().split(' ').count(), 8);
 }
 
+// ENR-16.
 #[test]
 fn no_two_documents_are_alike() {
     let (first, second) = (request_of(&*alice(), "Anna"), request_of(&*alice(), "Anna"));
@@ -37,6 +38,7 @@ fn no_two_documents_are_alike() {
     assert_ne!((a.psk, a.enrolment), (b.psk, b.enrolment));
 }
 
+// ENR-9.
 #[test]
 fn every_line_fits_a_mail() {
     let request = request_of(&*alice(), &"ß".repeat(64));
@@ -78,6 +80,7 @@ fn the_secrets_do_not_appear_in_the_answer() {
     assert!(!format!("{grant:?}").contains(&format!("{:?}", grant.psk.expose())), "nor in a debug print");
 }
 
+// ENR-19.
 #[test]
 fn an_answer_for_somebody_else_is_refused() {
     let own = request_of(&*alice(), "Anna");
@@ -86,6 +89,7 @@ fn an_answer_for_somebody_else_is_refused() {
     assert_eq!(open(&own, answer_to(&other).0.to_json()), Err(DocumentError::SomebodyElse));
 }
 
+// ENR-19.
 #[test]
 fn an_answer_to_an_older_request_is_refused() {
     let (older, own) = (request_of(&*alice(), "Anna"), request_of(&*alice(), "Anna"));
@@ -122,6 +126,7 @@ fn a_request_is_not_an_answer_nor_the_other_way_round() {
     assert_eq!(read(&mail).expect("the quoted request").hash(), own.hash());
 }
 
+// ENR-12.
 #[test]
 fn a_document_is_accepted_up_to_a_year_from_its_date_and_no_longer() {
     let own = request_of(&*alice(), "Anna");
@@ -137,6 +142,7 @@ fn a_document_is_accepted_up_to_a_year_from_its_date_and_no_longer() {
     assert_eq!(at(before), Some(DocumentError::TooNew("2026-11-22T13:41:48Z".into())));
 }
 
+// ENR-24.
 #[test]
 fn an_answer_is_of_use_until_its_last_day_and_no_longer() {
     let own = request_of(&*alice(), "Anna");
@@ -148,6 +154,7 @@ fn an_answer_is_of_use_until_its_last_day_and_no_longer() {
     assert_eq!(at(last), Some(DocumentError::Expired("2026-12-22T13:41:48Z".into())));
 }
 
+// ENR-18, ENR-20.
 #[test]
 fn what_could_not_be_read_is_not_made() {
     let own = request_of(&*alice(), "Anna");

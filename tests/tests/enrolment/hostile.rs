@@ -23,6 +23,7 @@ fn a_request_signed_from_the_specification_alone_is_read() {
     assert_eq!(*read.hash(), sha256(suite(), &request_signed(&good)));
 }
 
+// ENR-10, ENR-11, ENR-13.
 #[test]
 fn a_good_signature_does_not_excuse_a_bad_field() {
     let good = parsed(&request_of(&*alice(), "Anna").to_json());
@@ -56,6 +57,7 @@ fn a_good_signature_does_not_excuse_a_bad_field() {
     assert_eq!((wider.protocols(), wider.suites()), (&[7, 1][..], &[2, 1][..]));
 }
 
+// ENR-6.
 #[test]
 fn a_field_too_many_too_few_or_twice_is_refused() {
     let request = request_of(&*alice(), "Anna");
@@ -80,6 +82,7 @@ fn a_field_too_many_too_few_or_twice_is_refused() {
     }
 }
 
+// ENR-1.
 #[test]
 fn keys_of_another_size_or_exponent_are_refused() {
     let good = parsed(&request_of(&*alice(), "Anna").to_json());
@@ -99,6 +102,7 @@ fn keys_of_another_size_or_exponent_are_refused() {
     assert_eq!(read(text(&longer)).err(), Some(DocumentError::BadKey), "a second encoding of the same key");
 }
 
+// ENR-15.
 #[test]
 fn a_request_under_anothers_key_is_refused() {
     let anna = parsed(&request_of(&*alice(), "Anna").to_json());
@@ -153,6 +157,7 @@ fn whoever_answers_in_the_servers_place_cannot_have_the_same_words() {
     assert_ne!(client.exchange_code(), bobs.exchange_code());
 }
 
+// ENR-13, ENR-20.
 #[test]
 fn an_answer_with_a_good_signature_and_a_bad_part_is_refused_for_that_part() {
     let own = request_of(&*alice(), "Anna");
@@ -192,6 +197,7 @@ fn sealed(own: &Request, payload: &str) -> String {
     forged(document, own, &*bob())
 }
 
+// ENR-17, ENR-18.
 #[test]
 fn a_sealed_part_that_is_not_proper_is_refused() {
     let own = request_of(&*alice(), "Anna");

@@ -179,6 +179,7 @@ fn a_document_cut_short_anywhere_is_refused_and_mostly_said_to_be() {
     }
 }
 
+// ENR-5.
 #[test]
 fn a_document_pasted_twice_is_refused_as_such() {
     let request = request_of(&*alice(), "Anna");

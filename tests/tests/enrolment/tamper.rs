@@ -13,6 +13,7 @@ fn flipped(json: &str, at: usize, flip: u8) -> Vec<u8> {
     bytes
 }
 
+// ENR-15.
 #[test]
 fn a_request_with_any_byte_changed_is_refused_or_the_same() {
     let request = request_of(&*alice(), "Anna Berg");
@@ -64,6 +65,7 @@ fn with_field_changed(json: &str, field: &str) -> String {
     format!("{front}{space}{new}{value}")
 }
 
+// ENR-14.
 #[test]
 fn a_change_in_a_field_is_blamed_on_the_way_it_came() {
     let request = request_of(&*alice(), "Anna Berg");

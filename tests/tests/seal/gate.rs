@@ -32,6 +32,7 @@ fn only_who_has_the_key_is_admitted() {
     assert!(!Knock::new(&SUITE, &Secret::new([7; 32])).admits(init.as_ref()));
 }
 
+// COO-3.
 #[test]
 fn a_cookie_lets_its_receiver_in_and_nobody_else() {
     let now = Instant::now();
@@ -59,6 +60,7 @@ fn every_changed_bit_of_what_the_second_mac_covers_and_of_itself_is_refused() {
     }
 }
 
+// COO-4.
 #[test]
 fn every_changed_bit_of_a_cookie_is_refused() {
     let (init, pending) = init();
@@ -71,6 +73,7 @@ fn every_changed_bit_of_a_cookie_is_refused() {
     assert!(pending.open_cookie(&knock(), &[&reply[..], &[0]].concat()).is_none());
 }
 
+// COO-4.
 #[test]
 fn a_cookie_answers_one_init_and_opens_with_one_knock() {
     let (init, pending) = init();
@@ -80,6 +83,7 @@ fn a_cookie_answers_one_init_and_opens_with_one_knock() {
     assert!(pending.open_cookie(&Knock::new(&SUITE, &Secret::new([7; 32])), &reply).is_none());
 }
 
+// COO-3.
 #[test]
 fn a_secret_is_replaced_after_its_lifetime_and_accepted_for_another() {
     let start = Instant::now();

@@ -104,6 +104,7 @@ fn a_refusal_brings_its_code_and_no_session() {
     assert!(proof.into_secrets().is_none());
 }
 
+// HS-16.
 #[test]
 fn a_server_cannot_choose_what_was_not_offered() {
     for (version, suite) in [(2, 1), (1, 3), (0, 1), (1, 0)] {
@@ -138,6 +139,7 @@ fn a_stamp_before_1970_cannot_be_sent() {
     assert_eq!(refused, Err(CryptoError::Unsupported));
 }
 
+// HS-5.
 #[test]
 fn no_byte_of_init_resp_or_cookie_is_the_same_in_every_handshake() {
     let cookies = dpex_core::seal::Cookies::new(std::time::Instant::now(), &SUITE).expect("randomness");
@@ -182,6 +184,7 @@ fn a_tag_names_one_enrolment_and_only_whole() {
     assert!(!pair().tag_matches(&init[..31], &init[32..48]));
 }
 
+// HS-4.
 #[test]
 fn a_machine_whose_randomness_repeats_does_not_repeat_a_nonce_while_its_stamp_moves() {
     static STUCK: Stuck = Stuck;

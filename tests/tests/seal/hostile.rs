@@ -25,6 +25,7 @@ fn every_changed_bit_of_init_is_refused_at_the_gate_and_behind_it() {
     }
 }
 
+// HS-18.
 #[test]
 fn every_changed_bit_of_resp_is_refused_and_the_true_one_still_accepted_after() {
     let (init, mut pending) = init();
@@ -37,6 +38,7 @@ fn every_changed_bit_of_resp_is_refused_and_the_true_one_still_accepted_after() 
     assert_equal(&client.expect("accepted"), &server.expect("accepted"));
 }
 
+// HS-2.
 #[test]
 fn init_and_resp_have_one_length() {
     let (init, mut pending) = init();
@@ -75,6 +77,7 @@ fn an_init_is_not_a_resp_and_a_resp_is_not_an_init() {
     assert!(open_init(&SUITE, &pair(), resp.as_ref()).is_err());
 }
 
+// HS-8.
 #[test]
 fn an_authentic_init_with_a_field_out_of_range_is_refused() {
     let (init, _) = init();
@@ -113,6 +116,7 @@ fn an_authentic_init_for_other_identities_is_refused() {
     }
 }
 
+// HS-7.
 #[test]
 fn an_unknown_extension_is_skipped_unless_it_is_critical() {
     let (init, _) = init();
@@ -131,6 +135,7 @@ fn an_unknown_extension_is_skipped_unless_it_is_critical() {
     assert_eq!(refused, Err(HandshakeError::UnknownCritical(9)));
 }
 
+// HS-1.
 #[test]
 fn shares_of_low_order_are_refused_by_both_sides() {
     let mut minus_one = [0xff; 32];
@@ -148,6 +153,7 @@ fn shares_of_low_order_are_refused_by_both_sides() {
     }
 }
 
+// HS-18.
 #[test]
 fn a_choice_that_was_not_offered_is_refused_and_the_true_answer_still_accepted_after() {
     let (init, mut pending) = init();
@@ -175,6 +181,7 @@ fn a_refusal_without_a_reason_and_a_reason_without_a_refusal_are_malformed() {
     assert_eq!(proof.params.refusal, Some(3));
 }
 
+// HS-8.
 #[test]
 fn an_authentic_resp_with_a_field_out_of_range_is_refused() {
     type Change = fn(&mut [u8]);

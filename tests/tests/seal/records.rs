@@ -108,6 +108,7 @@ fn a_record_too_short_or_cut_or_lengthened_is_refused() {
     assert_eq!(wire.open(&packet), Ok(0));
 }
 
+// REC-6.
 #[test]
 fn a_failed_opening_leaves_zeros_and_is_counted() {
     let mut wire = Wire::new();
@@ -120,6 +121,7 @@ fn a_failed_opening_leaves_zeros_and_is_counted() {
     assert_eq!(wire.opener.failed_opens(), 1);
 }
 
+// REC-9.
 #[test]
 fn a_record_is_opened_once() {
     let mut wire = Wire::new();
@@ -142,6 +144,7 @@ fn packets_may_come_in_any_order_within_the_window() {
     assert_eq!(wire.open(&late), Err(OpenError::Replay));
 }
 
+// REC-10.
 #[test]
 fn a_forgery_does_not_move_the_window() {
     let mut wire = Wire::new();
@@ -153,6 +156,7 @@ fn a_forgery_does_not_move_the_window() {
     assert_eq!(wire.open(&first), Ok(0));
 }
 
+// REC-1.
 #[test]
 fn a_packet_number_is_never_sealed_twice() {
     let mut wire = Wire::new();
@@ -166,6 +170,7 @@ fn a_packet_number_is_never_sealed_twice() {
     assert_eq!(wire.sealer.seal_in_place(&CID, 9, &mut [0; 32]), Err(SealError::TooShort));
 }
 
+// REC-8.
 #[test]
 fn packet_numbers_end_below_two_to_the_62() {
     let mut wire = Wire::new();
@@ -182,6 +187,7 @@ fn packet_numbers_end_below_two_to_the_62() {
     }
 }
 
+// REC-5.
 #[test]
 fn a_reserved_bit_is_refused_even_from_the_peer() {
     let mut wire = Wire::new();

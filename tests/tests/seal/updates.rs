@@ -18,6 +18,7 @@ fn open_changed(wire: &mut Wire, packet: &[u8]) -> bool {
     wire.opener.open(wire.now, &mut packet.to_vec()).expect("authentic").key_phase_changed
 }
 
+// KEY-2.
 #[test]
 fn an_update_needs_an_acknowledged_packet_of_the_current_epoch() {
     let mut wire = Wire::new();
@@ -34,6 +35,7 @@ fn an_update_needs_an_acknowledged_packet_of_the_current_epoch() {
     assert_eq!(wire.sealer.epoch(), 2);
 }
 
+// KEY-1.
 #[test]
 fn an_update_is_due_at_an_age_and_not_before_and_only_when_confirmed() {
     let mut wire = Wire::new();
@@ -50,6 +52,7 @@ fn an_update_is_due_at_an_age_and_not_before_and_only_when_confirmed() {
     assert!(wire.sealer.update_due(due + EPOCH_AGE));
 }
 
+// KEY-5.
 #[test]
 fn the_peer_follows_an_update_once() {
     let mut wire = Wire::new();
@@ -75,6 +78,7 @@ fn an_update_may_be_the_first_thing_the_peer_sees() {
     assert_eq!(wire.open(&lost), Ok(0), "only late");
 }
 
+// KEY-6.
 #[test]
 fn packets_overtaken_by_an_update_are_opened_while_the_old_key_is_kept_and_not_after() {
     let mut wire = Wire::new();
@@ -97,6 +101,7 @@ fn packets_overtaken_by_an_update_are_opened_while_the_old_key_is_kept_and_not_a
     assert_eq!(wire.opener.poll_timeout(), None);
 }
 
+// KEY-6.
 #[test]
 fn the_key_before_the_previous_one_is_gone() {
     let mut wire = Wire::new();
@@ -124,6 +129,7 @@ fn a_packet_two_epochs_ahead_is_not_opened() {
     assert!(open_changed(&mut wire, &after_next));
 }
 
+// KEY-4.
 #[test]
 fn a_forged_phase_does_not_change_the_epoch_or_harm_the_key_to_come() {
     let mut wire = Wire::new();

@@ -7,11 +7,11 @@ use crate::seal::{Direction, SessionSecrets};
 use crate::types::EnrolmentId;
 use crate::wire::packet::{self, CID_LEN};
 
-/// Sessions of one person at once (LIM-6).
+/// Sessions of one person at once (LIM-4).
 const MAX_PER_PERSON: usize = 4;
 /// Half-open sessions of one person at once.
 const MAX_HALF_OPEN_PER_PERSON: usize = 4;
-/// Half-open sessions at once.
+/// Half-open sessions at once (LIM-3).
 const MAX_HALF_OPEN: usize = 256;
 /// Sessions at once.
 const MAX_SESSIONS: usize = 1024;
@@ -57,7 +57,7 @@ impl Sessions {
         half < MAX_HALF_OPEN && half_of_person < MAX_HALF_OPEN_PER_PERSON && self.table.len() < MAX_SESSIONS
     }
 
-    /// Registers a half-open session; `None` if one of its connection ids is taken (HS-17).
+    /// Registers a half-open session; `None` if one of its connection ids is taken (REC-3).
     pub(super) fn insert(&mut self, now: Instant, person: EnrolmentId, secrets: &SessionSecrets) -> Option<SessionId> {
         let cids: Option<Vec<_>> = (0..REGISTERED).map(|i| secrets.cid(Direction::ClientToServer, i)).collect();
         let cids = cids?;
@@ -71,7 +71,7 @@ impl Sessions {
         Some(id)
     }
 
-    /// The client proved its keys. Returns a session that must give way, which may be this one.
+    /// The client proved its keys. Returns a session that must give way, which may be this one (SES-3).
     pub(super) fn open(&mut self, now: Instant, id: SessionId) -> Option<SessionId> {
         let record = self.table.get_mut(&id)?;
         record.open = true;

@@ -15,11 +15,11 @@ use crate::types::{Digest, SharePath};
 use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId, Resume};
 
-/// Requests outstanding at once; more wait here.
+/// Requests outstanding at once; more wait here (XFR-5).
 const MAX_OUTSTANDING: usize = 256;
-/// Pieces kept that came before their offer (XFR-5).
+/// Pieces kept that came before their offer (XFR-11).
 const MAX_EARLY: usize = 4096;
-/// Block values kept whose blocks are not complete (SUM-3).
+/// Block values kept whose blocks are not complete (SUM-7).
 const MAX_PENDING_VALUES: usize = 4096;
 
 #[derive(Debug)]
@@ -72,6 +72,7 @@ impl Fetching {
             early_pieces: 0,
             early_bytes: 0,
             pending_values: 0,
+            // CRD-4.
             max_data_due: true,
             wants: VecDeque::new(),
             events: VecDeque::new(),
@@ -137,7 +138,7 @@ impl Fetching {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
             Request::Ending { .. } => return,
-            Request::Listing | Request::Asked { .. } => Request::Ending { size: u64::MAX >> 2, opened: 0, written: 0 },
+            Request::Listing | Request::Asked { .. } => Request::Ending { size: 0, opened: 0, written: 0 },
             Request::Receiving(r) => {
                 Request::Ending { size: r.meta.size, opened: r.incoming.opened(), written: r.incoming.written() }
             }
@@ -183,6 +184,7 @@ impl Fetching {
         self.events.extend(queued.into_iter().map(|id| Event::Failed { id, why: Failure::Disconnected }));
     }
 
+    // XFR-10.
     pub(super) fn handle_data(
         &mut self,
         id: RequestId,
@@ -265,7 +267,8 @@ impl Fetching {
         found.then(|| self.requests.remove(&id)).flatten()
     }
 
-    /// A message that fits no request: harmless while the server may not know that the request was given up.
+    /// A message that fits no request: harmless while the server may not know that the request was given up
+    /// (MSG-8, MSG-9).
     fn unexpected(&self, id: RequestId) -> Result<(), Violation> {
         match self.requests.get(&id) {
             Some(Request::Ending { .. }) => Ok(()),
@@ -289,6 +292,15 @@ impl Fetching {
         };
         self.early_pieces -= early.len();
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        let told = self.grants.limit();
+        if !self.grants.make_room(meta.size.min(1 << block_log2)) {
+            self.requests.insert(id, Request::Ending { size: meta.size, opened: 0, written: 0 });
+            control.send(&Message::Fail { id, code: FailCode::TooLarge, text: String::new(), used: 0 });
+            let text = "its blocks are larger than this side's memory bound".to_owned();
+            self.events.push_back(Event::Failed { id, why: Failure::Refused { code: FailCode::TooLarge, text } });
+            return Ok(());
+        }
+        self.max_data_due |= self.grants.limit() > told;
         let mut incoming = Incoming::new(Geometry::new(meta.size, block_log2));
         for (offset, bytes) in early {
             // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
@@ -303,6 +315,7 @@ impl Fetching {
         Ok(())
     }
 
+    // CRD-6.
     fn on_fail(
         &mut self,
         now: Instant,

@@ -57,6 +57,7 @@ impl Draft<'_> {
 }
 
 pub(super) struct Link {
+    // PTH-2.
     pub(super) peer: SocketAddr,
     pub(super) rtt: RttEstimator,
     pub(super) control_out: ControlSender,
@@ -107,6 +108,7 @@ impl Link {
             datagram,
             heard: now,
             spoke: now,
+            // REC-2.
             cid: secrets.cid(sends, 0).ok_or(CryptoError::Internal)?,
             sealer: Sealer::new(now, suite, secrets, sends)?,
             opener: Opener::new(suite, secrets, sends.opposite())?,
@@ -184,6 +186,7 @@ impl Link {
         }
     }
 
+    // FRM-6.
     pub(super) fn on_path_challenge(&mut self, token: [u8; 8]) {
         self.path_response = Some(token);
     }
@@ -278,7 +281,7 @@ impl Link {
         Ok(true)
     }
 
-    /// May an eliciting packet leave now? Only the pacer and the window say no, and a probe asks neither.
+    /// May an eliciting packet leave now? Only the pacer and the window say no, and a probe asks neither (LOS-10).
     fn permit(&mut self, now: Instant, wanted: bool) -> Permit {
         if self.probes > 0 {
             return Permit::Yes;

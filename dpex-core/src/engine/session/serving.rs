@@ -12,9 +12,9 @@ use crate::types::{Digest, RangeSet, SharePath};
 use crate::wire::frame::{self, DATA_OVERHEAD};
 use crate::wire::message::{FailCode, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Message, RequestId, Resume, entry_len};
 
-/// Requests answered at once; more wait unread in the control stream (LIM-1).
+/// Requests answered at once; more wait unread in the control stream (XFR-4).
 const MAX_ACTIVE: usize = 1024;
-/// Unacknowledged answers beyond which no further message is read (LIM-2).
+/// Unacknowledged answers beyond which no further message is read (XFR-4).
 const MAX_BACKLOG: usize = 256 * 1024;
 /// Files open at once.
 const MAX_OPEN: usize = 64;
@@ -127,6 +127,7 @@ impl Serving {
                 control.send(&fail(id, FailCode::Unknown, "message not understood", 0));
             }
             Message::Unknown { id: None } | Message::Notice { .. } => {}
+            // MSG-7.
             Message::Page { .. } | Message::Offer { .. } | Message::Sums { .. } | Message::Done { .. } => {
                 return Err(Violation("a server's message from a client"));
             }
@@ -134,7 +135,7 @@ impl Serving {
         Ok(())
     }
 
-    /// A new request's number must be above all before it (MSG-2).
+    /// A new request's number must be above all before it (XFR-3).
     fn claim(&mut self, id: RequestId) -> Result<(), Violation> {
         if id < self.next_id {
             return Err(Violation("request number used twice"));
@@ -143,6 +144,7 @@ impl Serving {
         Ok(())
     }
 
+    // MSG-9, XFR-6.
     fn on_got(&mut self, id: RequestId, root: Digest) -> Result<(), Violation> {
         match self.requests.get(&id) {
             Some(Request::Sending(s)) if s.done && s.out.root() == Some(root) => {
@@ -154,6 +156,7 @@ impl Serving {
         }
     }
 
+    // MSG-8, XFR-7.
     fn on_cancel(&mut self, id: RequestId, code: FailCode, control: &mut ControlSender) -> Result<(), Violation> {
         if id >= self.next_id {
             return Err(Violation("cancelling a request that was never made"));
@@ -298,6 +301,7 @@ impl Serving {
         }
     }
 
+    // XFR-1.
     fn on_opened(&mut self, id: RequestId, result: Result<Meta, StoreError>, control: &mut ControlSender) {
         let Some(Request::Opening { path, resume }) = self.requests.get_mut(&id) else { return };
         let meta = match result {

@@ -144,6 +144,7 @@ fn slow_start_goes_on_while_half_the_window_is_used_and_not_below() {
     assert!(flow.cubic.window() > idle);
 }
 
+// LOS-11.
 #[test]
 fn a_loss_takes_three_tenths_of_the_window() {
     let mut flow = Flow::new();
@@ -156,6 +157,7 @@ fn a_loss_takes_three_tenths_of_the_window() {
     assert!(!flow.cubic.in_slow_start());
 }
 
+// LOS-11.
 #[test]
 fn losses_of_one_round_trip_reduce_once_and_a_packet_sent_later_reduces_again() {
     let mut flow = Flow::new();

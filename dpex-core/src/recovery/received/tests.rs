@@ -34,6 +34,7 @@ fn busy(received: &mut Received, start: Instant, per_rtt: u64) -> (u64, Instant,
     (first + 3 * per_rtt, now, steps)
 }
 
+// LOS-2.
 #[test]
 fn the_first_packet_is_acknowledged_at_once() {
     let now = Instant::now();
@@ -58,6 +59,7 @@ fn on_a_sparse_path_one_packet_waits_and_the_second_does_not() {
     assert_eq!(received.timeout(), None, "due already");
 }
 
+// LOS-1.
 #[test]
 fn a_lone_packet_is_acknowledged_after_25_ms_and_not_before() {
     let now = Instant::now();
@@ -72,6 +74,7 @@ fn a_lone_packet_is_acknowledged_after_25_ms_and_not_before() {
     assert_eq!(received.timeout(), None);
 }
 
+// LOS-3.
 #[test]
 fn packets_that_elicit_nothing_are_acknowledged_only_in_company() {
     let now = Instant::now();
@@ -84,6 +87,7 @@ fn packets_that_elicit_nothing_are_acknowledged_only_in_company() {
     assert_eq!(received.ack(now, 9).expect("four packets").ranges, vec![9..10, 0..4]);
 }
 
+// LOS-2.
 #[test]
 fn a_gap_is_told_when_it_opens_and_when_it_is_filled() {
     let now = Instant::now();
@@ -141,6 +145,7 @@ fn after_a_pause_the_path_counts_as_sparse_again() {
     assert!(received.ack_now());
 }
 
+// LOS-5.
 #[test]
 fn the_256th_range_is_kept_and_the_257th_drops_the_oldest() {
     let now = Instant::now();

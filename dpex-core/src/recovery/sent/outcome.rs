@@ -30,7 +30,7 @@ pub struct LostPacket<T> {
     pub content: T,
 }
 
-/// The peer acknowledged a packet that was never sent: a protocol violation.
+/// The peer acknowledged a packet that was never sent: a protocol violation (LOS-6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("acknowledgement of packet {acked}, but the next to be sent is {next}")]
 pub struct AckOfUnsent {

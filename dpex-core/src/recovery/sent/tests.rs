@@ -94,6 +94,7 @@ fn an_acknowledgement_returns_each_packet_once_and_takes_it_out_of_flight() {
     assert!(again.acked.is_empty() && again.lost.is_empty() && again.spurious == 0);
 }
 
+// LOS-6.
 #[test]
 fn an_acknowledgement_of_the_last_packet_sent_is_fine_and_of_the_next_a_violation() {
     let mut sender = Sender::having_sent(4);
@@ -134,6 +135,7 @@ fn a_delay_beyond_25_ms_is_not_believed() {
     assert_eq!(sender.rtt.smoothed(), (RTT * 7 + 135 * MS) / 8);
 }
 
+// LOS-7.
 #[test]
 fn two_packets_late_is_late_and_three_is_lost() {
     let mut sender = Sender::having_sent(5);
@@ -143,6 +145,7 @@ fn two_packets_late_is_late_and_three_is_lost() {
     assert_eq!(sender.packets.bytes_in_flight(), 1200);
 }
 
+// LOS-7.
 #[test]
 fn a_late_packet_is_lost_after_nine_eighths_of_a_round_trip_and_not_before() {
     let mut sender = Sender::having_sent(2);
@@ -155,6 +158,7 @@ fn a_late_packet_is_lost_after_nine_eighths_of_a_round_trip_and_not_before() {
     assert_eq!((sender.packets.bytes_in_flight(), sender.timeout_ms()), (0, None));
 }
 
+// LOS-7.
 #[test]
 fn only_what_is_late_can_be_lost() {
     let mut sender = Sender::having_sent(8);
@@ -162,6 +166,7 @@ fn only_what_is_late_can_be_lost() {
     assert_eq!(sender.packets.eliciting_in_flight(), 4);
 }
 
+// LOS-9.
 #[test]
 fn with_everything_in_flight_a_probe_timeout_runs_and_doubles_until_something_arrives() {
     let mut sender = Sender::having_sent(3);

@@ -90,7 +90,7 @@ impl Opener {
     }
 
     /// Opens a packet where it lies. Its header stays masked, as it came; its payload is the plaintext on success,
-    /// zeros if authentication failed, and untouched if the packet did not get that far.
+    /// zeros if authentication failed, and untouched if the packet did not get that far (REC-6).
     ///
     /// # Errors
     /// [`OpenError`].
@@ -150,7 +150,7 @@ impl Opener {
     }
 
     /// Another phase than the current one is the next epoch's above the current epoch's packets, and the previous
-    /// one's below them (RFC 9001, section 6.3).
+    /// one's below them (RFC 9001, section 6.3) (KEY-4).
     fn phase(&self, key_phase: bool, pn: u64) -> Phase {
         if key_phase == (self.epoch % 2 == 1) {
             Phase::Current
@@ -203,7 +203,7 @@ impl Opener {
     }
 
     /// Keeps the previous epoch's key until `at` (three PTO after the change), for packets that were overtaken. Without
-    /// this it is kept until the next change.
+    /// this it is kept until the next change (KEY-6).
     pub fn discard_previous_at(&mut self, at: Instant) {
         if self.previous.is_some() {
             self.discard_previous_at = Some(at);
@@ -251,6 +251,7 @@ mod tests {
         Opener::new(suite, &secrets, Direction::ClientToServer).expect("keys")
     }
 
+    // REC-7.
     #[test]
     fn the_last_forgery_allowed_is_silent_and_the_next_ends_the_session_for_good() {
         let mut opener = opener();

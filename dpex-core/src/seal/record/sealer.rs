@@ -20,7 +20,7 @@ pub enum SealError {
     /// No more packets may be sealed under this key, or the packet numbers are used up: end the session.
     #[error("the key has sealed as much as it may")]
     Limit,
-    /// The packet number is not above all before it. Sealing it would use a nonce twice.
+    /// The packet number is not above all before it. Sealing it would use a nonce twice (REC-1).
     #[error("packet numbers must rise")]
     PacketNumber,
     /// There is no room for header and tag.
@@ -159,7 +159,7 @@ impl Sealer {
         self.usage.is_enough(now) && self.confirmed
     }
 
-    /// Moves to the next epoch of one's own accord.
+    /// Moves to the next epoch of one's own accord (KEY-2).
     ///
     /// # Errors
     /// [`SealError::Unconfirmed`] before a packet of the current epoch was acknowledged; [`SealError::Crypto`].
@@ -171,7 +171,7 @@ impl Sealer {
     }
 
     /// Moves on to `epoch` if this end is still before it, because a packet of the peer's in it was opened. Call it
-    /// whenever [`super::Opened::key_phase_changed`] says so, with [`super::Opener::epoch`].
+    /// whenever [`super::Opened::key_phase_changed`] says so, with [`super::Opener::epoch`] (KEY-5).
     ///
     /// # Errors
     /// [`SealError::Crypto`].

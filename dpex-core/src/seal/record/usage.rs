@@ -43,6 +43,7 @@ mod tests {
         Usage { packets, bytes, since: Instant::now() }
     }
 
+    // KEY-1.
     #[test]
     fn a_key_is_replaced_at_its_soft_limits_and_not_before() {
         for (usage, enough) in [
@@ -59,6 +60,7 @@ mod tests {
         assert!(fresh.is_enough(fresh.since + age));
     }
 
+    // KEY-3.
     #[test]
     fn a_key_seals_up_to_its_hard_limits_and_no_further() {
         assert!(used((1 << 23) - 1, 0).with(33).is_some());

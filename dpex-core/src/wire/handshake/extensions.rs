@@ -25,7 +25,7 @@ pub struct Extension<'a> {
 pub struct Extensions<'a>(Reader<'a>);
 
 impl<'a> Extensions<'a> {
-    /// Checks a whole area.
+    /// Checks a whole area (HS-6).
     ///
     /// # Errors
     /// [`Malformed`] if an extension runs past the end, a kind is 0 or repeated, or a byte after the last is not zero.
@@ -41,7 +41,7 @@ impl<'a> Extensions<'a> {
         Ok(Self(Reader::new(area)))
     }
 
-    /// The first critical extension whose kind is not in `known`.
+    /// The first critical extension whose kind is not in `known` (HS-7).
     #[must_use]
     pub fn unknown_critical(&self, known: &[u16]) -> Option<u16> {
         self.clone().find(|e| e.critical && !known.contains(&e.kind)).map(|e| e.kind)
@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(area, [0; 8], "nothing was written");
     }
 
+    // HS-6.
     #[test]
     fn padding_that_is_not_zero_and_values_past_the_end_and_repeated_kinds_are_refused() {
         for area in [

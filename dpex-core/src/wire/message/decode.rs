@@ -25,7 +25,7 @@ impl From<minicbor::decode::Error> for BadMessage {
     }
 }
 
-/// Decodes one message, without its length prefix.
+/// Decodes one message, without its length prefix (MSG-1).
 ///
 /// # Errors
 /// [`BadMessage`] for anything but exactly one well-formed map with the fields its type demands.
@@ -147,10 +147,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+// MSG-2.
 fn need<T>(field: Option<T>) -> Result<T, BadMessage> {
     field.ok_or(BadMessage)
 }
 
+// MSG-3.
 fn once<T>(field: &mut Option<T>, value: T) -> Result<(), BadMessage> {
     if field.replace(value).is_some() { Err(BadMessage) } else { Ok(()) }
 }
@@ -251,7 +253,7 @@ fn meta(
     Ok(Meta { size: need(size)?, mtime: need(mtime)?, exec: need(exec)?, version: need(version)? })
 }
 
-/// Skips one value of a later version of the protocol: definite lengths only, depth bounded.
+/// Skips one value of a later version of the protocol: definite lengths only, depth bounded (MSG-4).
 fn skip(d: &mut Decoder<'_>, depth: u32) -> Result<(), BadMessage> {
     if depth > MAX_SKIP_DEPTH {
         return Err(BadMessage);

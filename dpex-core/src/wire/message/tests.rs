@@ -63,6 +63,7 @@ fn every_message_reads_back_as_it_was_written() {
     }
 }
 
+// MSG-1, MSG-2.
 #[test]
 fn every_message_cut_short_or_with_a_byte_more_is_refused() {
     for message in samples() {
@@ -74,6 +75,7 @@ fn every_message_cut_short_or_with_a_byte_more_is_refused() {
     }
 }
 
+// MSG-4.
 #[test]
 fn unknown_keys_are_skipped_but_not_bottomless_nests() {
     let bytes = map("cancel", 3, |e| {
@@ -87,6 +89,7 @@ fn unknown_keys_are_skipped_but_not_bottomless_nests() {
     assert_eq!(decode(&bomb), Err(BadMessage));
 }
 
+// MSG-1, BAD-1.
 #[test]
 fn lengths_beyond_the_message_are_refused_without_allocating_for_them() {
     for (key, len) in [("entries", 1 << 40), ("later", 1 << 62)] {
@@ -98,6 +101,7 @@ fn lengths_beyond_the_message_are_refused_without_allocating_for_them() {
     assert_eq!(decode(&[0xbf, 0xff]), Err(BadMessage), "indefinite");
 }
 
+// MSG-3.
 #[test]
 fn a_field_given_twice_is_refused() {
     let bytes = map("cancel", 3, |e| {
@@ -106,6 +110,7 @@ fn a_field_given_twice_is_refused() {
     assert_eq!(decode(&bytes), Err(BadMessage));
 }
 
+// NAM-1, NAM-2.
 #[test]
 fn names_that_escape_are_refused_at_the_door() {
     for name in ["../../serverKey/id_rsa", "/etc/passwd", "a//b", "a/../b", "a\0"] {
@@ -116,6 +121,7 @@ fn names_that_escape_are_refused_at_the_door() {
     }
 }
 
+// MSG-3.
 #[test]
 fn impossible_values_are_refused() {
     let held = |held| Message::Get { id: 1, path: path("f"), resume: Some(Resume { version: Version([0; 16]), held }) };
@@ -129,6 +135,7 @@ fn impossible_values_are_refused() {
     assert_eq!(decode(&body(&Message::Sums { id: 1, first: 0, values: vec![] })), Err(BadMessage));
 }
 
+// MSG-6.
 #[test]
 fn a_full_page_fits_a_message() {
     let name = vec!["x".repeat(204); 5].join("/");

@@ -1,0 +1,76 @@
+//! What became of requests, as errors with hints and exit codes.
+
+use dpex_core::engine::Failure;
+use dpex_core::node::{Client, ListError};
+use dpex_core::store::StoreError;
+use dpex_core::types::SharePath;
+use dpex_core::wire::message::FailCode;
+
+use super::connection;
+use crate::error::{Blame, CliError, reason};
+
+/// A listing failed.
+pub(super) fn listing(error: &ListError, path: &SharePath, client: &Client) -> CliError {
+    let what = if path.is_root() { "what is on offer".to_owned() } else { format!("`{path}`") };
+    match error {
+        ListError::Failed(Failure::Disconnected) => connection::ended(client.ended().as_ref()),
+        ListError::Failed(failure) => {
+            let (blame, why) = explain(failure);
+            with_hint(CliError::new(blame, format!("failed to list {what}: {why}")))
+        }
+        ListError::Disordered => CliError::new(Blame::Verification, format!("failed to list {what}: {error}"))
+            .hint("the server does not keep to the protocol; update dpex on both sides"),
+    }
+}
+
+/// Whose fault a failed request is, and why in words.
+pub(super) fn explain(failure: &Failure) -> (Blame, String) {
+    match failure {
+        Failure::Refused { code, .. } => (Blame::Refused, refusal(*code).to_owned()),
+        Failure::Store(e) => (store_blame(e), store_reason(e)),
+        Failure::Mismatch => (Blame::Verification, "what came does not match its hash".to_owned()),
+        Failure::Cancelled => (Blame::Interrupted, "given up".to_owned()),
+        Failure::Disconnected => (Blame::NoAnswer, "the connection ended".to_owned()),
+    }
+}
+
+fn refusal(code: FailCode) -> &'static str {
+    match code {
+        FailCode::NotFound => "no such file on the server",
+        FailCode::Changed => "it changed on the server while it was sent",
+        FailCode::Busy => "the server is busy",
+        FailCode::TooLarge => "the server does not send so much at once",
+        FailCode::Io => "the server could not read it",
+        FailCode::Refused => "the server does not give it",
+        FailCode::Cancelled | FailCode::Mismatch | FailCode::Unknown => "the server did not understand the request",
+    }
+}
+
+fn store_blame(error: &StoreError) -> Blame {
+    match error {
+        StoreError::Full | StoreError::Io(_) => Blame::Disk,
+        _ => Blame::Partial,
+    }
+}
+
+/// Why the receiving folder did not take a file.
+pub(super) fn store_reason(error: &StoreError) -> String {
+    match error {
+        StoreError::Exists => "something else of that name is here, and was kept".to_owned(),
+        StoreError::Busy => "another dpex is receiving it".to_owned(),
+        StoreError::Io(e) => reason(e),
+        other => other.to_string(),
+    }
+}
+
+/// Adds what to do next.
+pub(super) fn with_hint(error: CliError) -> CliError {
+    let hint = match error.blame() {
+        Blame::Refused => "`dpex client ls` lists what is on offer; run the same command again if it has changed",
+        Blame::Disk => "make room or check the target folder, then run the same command again",
+        Blame::Verification => "run the same command again; if it stays so, ask the person who runs the server",
+        Blame::NoAnswer => "run the same command again",
+        _ => "the lines above say which and why; --overwrite or --rename decide about names that are taken",
+    };
+    error.hint(hint)
+}

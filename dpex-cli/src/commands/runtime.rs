@@ -1,0 +1,42 @@
+//! The async runtime of the commands that speak to the other side, and what Ctrl-C means to them.
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::{Blame, CliError, CliResult};
+
+/// Threads for file and RSA work. The node bounds what runs at a time; this bounds the memory of idle threads.
+const BLOCKING_THREADS: usize = 24;
+
+/// Runs a command to its end.
+pub(super) fn block_on<T>(command: impl Future<Output = CliResult<T>>) -> CliResult<T> {
+    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    let runtime = runtime.map_err(|e| CliError::new(Blame::Internal, format!("no threads could be started: {e}")))?;
+    let result = runtime.block_on(command);
+    // A disk operation that hangs must not keep an interrupted command from ending.
+    runtime.shutdown_background();
+    result
+}
+
+/// Runs a command that Ctrl-C, or being told to terminate, ends half-way.
+pub(super) async fn interruptible<T>(command: impl Future<Output = CliResult<T>>) -> CliResult<T> {
+    tokio::select! {
+        result = command => result,
+        () = interrupted() => Err(CliError::new(Blame::Interrupted, "interrupted")),
+    }
+}
+
+/// Ready when the program is asked to end.
+pub(super) async fn interrupted() {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    match signals {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        _ => std::future::pending().await,
+    }
+}

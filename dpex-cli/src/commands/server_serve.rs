@@ -1,0 +1,120 @@
+//! `dpex server serve`: serves in the foreground until Ctrl-C.
+
+mod host;
+mod nothing;
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use dpex_core::engine::{EndpointConfig, IDLE_TIMEOUT, Limits, Person};
+use dpex_core::node::Server;
+use dpex_core::seal::{Knock, PairKeys, Peering};
+use dpex_core::suite::CipherSuite;
+use dpex_core::types::Timestamp;
+use serde_json::json;
+
+use super::{Context, runtime};
+use crate::args::ServeArgs;
+use crate::backends;
+use crate::config::Settings;
+use crate::error::{Blame, CliError, CliResult};
+use crate::home::{self, Part, Role, Status, load_identity};
+
+use host::{Host, Shelf};
+
+/// The largest UDP payload this program takes.
+const MAX_UDP_PAYLOAD: u16 = 65_000;
+
+/// Runs it.
+pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
+    let part = context.home.part(Role::Server);
+    part.check()?;
+    let settings = context.settings(Role::Server)?;
+    let suite = backends::crypto(&settings)?;
+    let identity = load_identity(suite, &part.identity_file())?;
+    let knock = part.knock()?;
+    let _alone = part.lock_serving()?;
+    let config = EndpointConfig {
+        suite,
+        identity: Arc::clone(&identity),
+        knock: Arc::new(Knock::new(suite, &knock)),
+        max_udp_payload: MAX_UDP_PAYLOAD,
+        idle: IDLE_TIMEOUT,
+        limits: Limits::default(),
+    };
+    let own = dpex_core::enrol::fingerprint(suite, identity.public().spki());
+    let (people, shelves) = people(&part, &settings, suite, own)?;
+    let address = address(&settings, args)?;
+    let host = Arc::new(Host::new(context.ui, part.stamps(), shelves));
+    runtime::block_on(async {
+        let transport = backends::bind(&settings, address)?;
+        let bound = transport.local_addr().map_err(|e| CliError::new(Blame::Internal, e.to_string()))?;
+        let count = people.len();
+        let server = Server::new(config, people, transport, host)
+            .map_err(|e| CliError::new(Blame::Internal, format!("failed to start: {e}")))?;
+        if context.ui.json {
+            context.ui.record("serving", json!({ "address": bound.to_string(), "people": count }))?;
+        }
+        let whom = if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+        context.ui.say(&format!("serving {whom} on {bound}; Ctrl-C ends it"));
+        server.run(runtime::interrupted()).await.map_err(|e| {
+            CliError::new(Blame::Internal, format!("the socket failed: {e}")).hint("start the server again")
+        })?;
+        context.ui.say("stopped");
+        Ok(())
+    })
+}
+
+fn address(settings: &Settings, args: &ServeArgs) -> CliResult<SocketAddr> {
+    let configured = settings.text("listen")?;
+    let parsed = configured.map(|text| {
+        text.parse::<IpAddr>().map_err(|_| {
+            CliError::usage(format!("the setting `listen` in {} is `{text}`", settings.source("listen")))
+                .hint("it is an IP address of this machine, or empty for all of them")
+        })
+    });
+    let listen = args.listen.or(parsed.transpose()?).unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let port = match args.port {
+        Some(port) => port,
+        None => settings.value("port")?,
+    };
+    Ok(SocketAddr::new(listen, port))
+}
+
+/// Everybody who may come in, and what each is offered.
+fn people(
+    part: &Part,
+    settings: &Settings,
+    suite: &'static dyn CipherSuite,
+    own: dpex_core::types::Fingerprint,
+) -> CliResult<(Vec<Person>, Vec<Shelf>)> {
+    let confirmed_only: bool = settings.value("require-confirmed")?;
+    let secret = part.version_secret(suite)?;
+    let all = part.people();
+    let (mut people, mut shelves) = (Vec::new(), Vec::new());
+    for (name, person) in all.all()? {
+        if person.status != Status::Active {
+            continue;
+        }
+        let grant = &person.grant;
+        let damaged = |_| CliError::usage(format!("what is kept of `{name}` is damaged"));
+        let peering =
+            Peering { server: own, client: grant.client, enrolment: grant.enrolment, exchange: grant.exchange };
+        people.push(Person {
+            pair: PairKeys::new(suite, &grant.psk, &peering),
+            key: grant.client_key(suite).map_err(damaged)?,
+            last_stamp: part.stamps().last(&name, &grant.enrolment)?.unwrap_or(Timestamp::EPOCH),
+            first_use_before: Some(grant.first_use_before),
+            not_after: None,
+        });
+        let files = if confirmed_only && person.confirmed.is_none() {
+            Arc::new(nothing::Nothing) as _
+        } else {
+            let root = all.outgoing(&name);
+            home::check_shelf(&root)?;
+            backends::serve_from(settings, &root, secret.clone())?
+        };
+        shelves.push(Shelf { name, enrolment: grant.enrolment, files });
+    }
+    Ok((people, shelves))
+}
