@@ -165,12 +165,14 @@ impl World {
             exchange: Digest(self.rng.bytes()),
         };
         let key = self.server.suite.public_from_spki(identity.public().spki()).expect("a key of the same suite");
-        self.server.endpoint.enrol(Person {
+        let person = Person {
             pair: PairKeys::new(self.server.suite, &psk, &peering),
             key,
             last_stamp: Timestamp::EPOCH,
+            first_use_before: None,
             not_after: None,
-        });
+        };
+        self.server.endpoint.enrol(person).expect("few clients");
         let number = u32::try_from(id.0).expect("few clients");
         let address = SocketAddr::from((Ipv4Addr::from(0x0a00_0001 + number), 50_000));
         self.by_address.insert(address, id);
@@ -282,6 +284,13 @@ impl World {
         host.state = State::Idle;
         host.generation += 1;
         host.standing = Standing::Vanished;
+    }
+
+    /// Both sides of all sessions there are update their keys after so few packets.
+    pub fn update_keys_every(&mut self, packets: u64) {
+        let server = self.server.sessions.values_mut().map(|s| &mut *s.session);
+        let clients = self.clients.iter_mut().filter_map(ClientHost::session_mut);
+        server.chain(clients).for_each(|session| session.update_keys_every(packets));
     }
 
     /// The server ends all sessions.

@@ -36,8 +36,11 @@ fn a_file_arrives_although_up_to_a_third_of_the_datagrams_are_lost() {
 fn a_file_arrives_although_losses_come_in_bursts() {
     over(
         |link, rng| {
-            link.burst =
-                Some(Burst { enter: 0.001 + rng.unit() * 0.03, leave: 0.05 + rng.unit() * 0.4, loss: 0.5 + rng.unit() / 2.0 })
+            link.burst = Some(Burst {
+                enter: 0.001 + rng.unit() * 0.03,
+                leave: 0.05 + rng.unit() * 0.4,
+                loss: 0.5 + rng.unit() / 2.0,
+            })
         },
         0..500 * KIB,
     );

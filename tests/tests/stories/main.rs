@@ -4,4 +4,15 @@
 
 mod support;
 
+mod admission;
+mod cancelling;
+mod disks;
+mod endings;
+mod keys;
+mod listings;
 mod losses;
+mod many;
+mod memory;
+mod outages;
+mod speed;
+mod world;

@@ -41,7 +41,7 @@ pub(crate) fn shelve(world: &World, name: &str, size: u64) -> SharePath {
 }
 
 fn seed_of(name: &str) -> u64 {
-    name.bytes().fold(0, |seed, byte| seed * 257 + u64::from(byte))
+    name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(257).wrapping_add(u64::from(byte)))
 }
 
 /// What [`shelve`] put there.

@@ -364,7 +364,15 @@ impl Link {
         self.seal(now, &mut out[start..], false, Contents::default())
     }
 
-    /// The peer's packet numbers that were taken, for tests of bounds.
+    pub(super) fn epoch(&self) -> u64 {
+        self.sealer.epoch()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn update_keys_every(&mut self, packets: u64) {
+        self.sealer.set_epoch_packets(packets);
+    }
+
     pub(super) fn in_flight(&self) -> u64 {
         self.sent.bytes_in_flight()
     }

@@ -43,7 +43,11 @@ impl Disk {
             _ => 0,
         };
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(config.rate.max(1));
-        let takes = config.latency + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let latency = match request {
+            DiskRequest::Release { .. } => Duration::ZERO,
+            _ => config.latency,
+        };
+        let takes = latency + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let free_at = self.free_at.entry(request_id(request)).or_insert(now);
         *free_at = (*free_at).max(now) + takes;
         self.outstanding += 1;

@@ -225,7 +225,8 @@ mod tests {
     #[test]
     fn bursts_lose_neighbours() {
         let (now, mut link) = link(|config| config.burst = Some(Burst { enter: 0.05, leave: 0.3, loss: 1.0 }));
-        let lost: Vec<_> = (0..2000).map(|i| link.carry(now + i * MS, Duration::ZERO, vec![0; 1000]).is_empty()).collect();
+        let lost: Vec<_> =
+            (0..2000).map(|i| link.carry(now + i * MS, Duration::ZERO, vec![0; 1000]).is_empty()).collect();
         let all = lost.iter().filter(|lost| **lost).count();
         let pairs = lost.windows(2).filter(|two| two[0] && two[1]).count();
         assert!((150..450).contains(&all), "{all}");
