@@ -5,8 +5,10 @@ mod mem_store;
 mod mem_transport;
 mod null_suite;
 pub mod transport_cases;
+pub mod world;
 
 pub use counting_suite::{CountingSuite, Counts};
 pub use mem_store::{Fault, MemStore, ready, synthetic_bytes};
 pub use mem_transport::{MemNet, MemTransport};
 pub use null_suite::NullSuite;
+pub use world::{World, sweep};

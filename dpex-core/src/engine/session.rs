@@ -482,6 +482,18 @@ impl Session {
         self.link.in_flight()
     }
 
+    /// Shows: how often the keys that this side seals with were updated.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.link.epoch()
+    }
+
+    /// From now on keys are updated after so few packets, so that a test sees it happen.
+    #[cfg(feature = "testing")]
+    pub fn update_keys_every(&mut self, packets: u64) {
+        self.link.update_keys_every(packets);
+    }
+
     /// Shows: the smoothed round trip.
     #[must_use]
     pub fn rtt(&self) -> Duration {

@@ -323,6 +323,12 @@ impl<T> SentPackets<T> {
         TimeoutOutcome { lost: Vec::new(), probes, loss: None }
     }
 
+    /// What the packets in flight carried, oldest first: what a probe had better say again, as its acknowledgement
+    /// then brings the answer itself and not just the news of a loss (RFC 9002, section 6.2.4).
+    pub fn in_flight(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.packet.as_ref()).map(|packet| &packet.content)
+    }
+
     /// Bytes in flight: sent, eliciting, neither acknowledged nor declared lost.
     #[must_use]
     pub fn bytes_in_flight(&self) -> u64 {

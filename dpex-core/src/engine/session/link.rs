@@ -226,6 +226,11 @@ impl Link {
             self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
             self.probes = self.probes.max(outcome.probes);
             self.on_lost(outcome.lost, &mut settle);
+            // A bare PING would only reveal the loss, a round trip before it is made good.
+            let again = self.sent.in_flight().take(outcome.probes).flat_map(|packet| packet.pieces.iter().cloned());
+            for piece in again.collect::<Vec<_>>() {
+                self.settle(piece, Fate::Lost, &mut settle);
+            }
         }
     }
 
@@ -359,7 +364,15 @@ impl Link {
         self.seal(now, &mut out[start..], false, Contents::default())
     }
 
-    /// The peer's packet numbers that were taken, for tests of bounds.
+    pub(super) fn epoch(&self) -> u64 {
+        self.sealer.epoch()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn update_keys_every(&mut self, packets: u64) {
+        self.sealer.set_epoch_packets(packets);
+    }
+
     pub(super) fn in_flight(&self) -> u64 {
         self.sent.bytes_in_flight()
     }

@@ -8,8 +8,8 @@ use crate::types::Secret;
 use crate::wire::packet::{self, CID_LEN, Header, PACKET_NUMBER_LIMIT};
 
 use super::super::secrets::{Direction, SessionSecrets};
-use super::EpochKeys;
 use super::usage::Usage;
+use super::{EPOCH_PACKETS, EpochKeys};
 
 /// Masks computed in one call: as many packets as a segment buffer holds.
 const BATCH: usize = 64;
@@ -46,6 +46,7 @@ pub struct Sealer {
     /// The lowest packet number that may carry the current epoch's phase.
     first_pn: u64,
     confirmed: bool,
+    epoch_packets: u64,
 }
 
 impl Sealer {
@@ -70,6 +71,7 @@ impl Sealer {
             next_pn: 0,
             first_pn: 0,
             confirmed: false,
+            epoch_packets: EPOCH_PACKETS,
         })
     }
 
@@ -148,6 +150,12 @@ impl Sealer {
         self.epoch
     }
 
+    /// From now on keys are updated after so few packets, so that a test sees it happen.
+    #[cfg(feature = "testing")]
+    pub fn set_epoch_packets(&mut self, packets: u64) {
+        self.epoch_packets = packets;
+    }
+
     /// The peer acknowledged `pn`. An acknowledged packet of the current epoch allows the next update.
     pub fn on_ack(&mut self, pn: u64) {
         self.confirmed |= (self.first_pn..self.next_pn).contains(&pn);
@@ -156,7 +164,7 @@ impl Sealer {
     /// Has the key done enough, and does the peer have it? Then [`Self::update`].
     #[must_use]
     pub fn update_due(&self, now: Instant) -> bool {
-        self.usage.is_enough(now) && self.confirmed
+        self.usage.is_enough(now, self.epoch_packets) && self.confirmed
     }
 
     /// Moves to the next epoch of one's own accord (KEY-2).

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{EPOCH_AGE, EPOCH_BYTES, EPOCH_BYTES_HARD, EPOCH_PACKETS, EPOCH_PACKETS_HARD};
+use super::{EPOCH_AGE, EPOCH_BYTES, EPOCH_BYTES_HARD, EPOCH_PACKETS_HARD};
 
 /// What one key has sealed so far.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +25,9 @@ impl Usage {
         (packets <= EPOCH_PACKETS_HARD && bytes <= EPOCH_BYTES_HARD).then_some(Self { packets, bytes, ..self })
     }
 
-    /// Has the key done so much, or lived so long, that it should be replaced?
-    pub(super) fn is_enough(&self, now: Instant) -> bool {
-        self.packets >= EPOCH_PACKETS
-            || self.bytes >= EPOCH_BYTES
-            || now.saturating_duration_since(self.since) >= EPOCH_AGE
+    /// Has the key sealed this many packets, or [`EPOCH_BYTES`], or lived so long that it should be replaced?
+    pub(super) fn is_enough(&self, now: Instant, packets: u64) -> bool {
+        self.packets >= packets || self.bytes >= EPOCH_BYTES || now.saturating_duration_since(self.since) >= EPOCH_AGE
     }
 }
 
@@ -37,6 +35,7 @@ impl Usage {
 mod tests {
     use std::time::Duration;
 
+    use super::super::EPOCH_PACKETS;
     use super::*;
 
     fn used(packets: u64, bytes: u64) -> Usage {
@@ -52,12 +51,12 @@ mod tests {
             (used(0, (4 << 30) - 1), false),
             (used(0, 4 << 30), true),
         ] {
-            assert_eq!(usage.is_enough(usage.since), enough, "{usage:?}");
+            assert_eq!(usage.is_enough(usage.since, EPOCH_PACKETS), enough, "{usage:?}");
         }
         let fresh = Usage::new(Instant::now());
         let age = Duration::from_secs(900);
-        assert!(!fresh.is_enough(fresh.since + age - Duration::from_nanos(1)));
-        assert!(fresh.is_enough(fresh.since + age));
+        assert!(!fresh.is_enough(fresh.since + age - Duration::from_nanos(1), EPOCH_PACKETS));
+        assert!(fresh.is_enough(fresh.since + age, EPOCH_PACKETS));
     }
 
     // KEY-3.

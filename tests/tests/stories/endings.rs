@@ -1,0 +1,98 @@
+//! How sessions end: on purpose, from either side, in the middle of something.
+
+use std::time::Duration;
+
+use dpex_core::engine::{Closer, Failure};
+use dpex_core::testing::sweep;
+use dpex_core::testing::world::{LinkConfig, Outcome, Standing, World};
+use dpex_core::wire::frame::CloseCode;
+
+use crate::support::{KIB, SEEDS, assert_delivered, assert_whole, finish, ordinary, shelve};
+
+#[test]
+fn a_server_that_shuts_down_in_the_middle_tells_its_clients_why() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = ordinary(world.rng());
+        let client = world.client(&link);
+        let path = shelve(&world, "file", 1024 * KIB);
+        world.connected(client);
+        let id = world.get(client, &path, None).expect("connected");
+        let middle = world.rng().up_to(Duration::from_secs_f64(1_048_576.0 / link.rate as f64));
+        world.run_for(middle);
+        if world[client].outcome(id).is_some() {
+            return;
+        }
+        let began = world.elapsed();
+        world.shut_down();
+        let over = |world: &World| world.server().endpoint().sessions() == 0 && world[client].session().is_none();
+        assert!(world.run_until(Duration::from_secs(20), over), "{world:?}");
+        assert!(world.elapsed() - began < Duration::from_secs(5), "{world:?}");
+        match world[client].standing() {
+            Standing::Ended(reason) => assert_eq!((reason.by, reason.code), (Closer::Peer, CloseCode::Shutdown)),
+            other => panic!("{other:?}\n{world:?}"),
+        }
+        assert!(matches!(world[client].outcome(id), Some(Outcome::Failed(Failure::Disconnected))));
+        assert_eq!(world[client].store().parts(), []);
+        let [(_, reason)] = world.server().ended() else { panic!("{world:?}") };
+        assert_eq!((reason.by, reason.code), (Closer::Us, CloseCode::Shutdown));
+    });
+}
+
+#[test]
+fn an_end_is_reached_on_both_sides_although_closes_are_lost() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = LinkConfig { loss: world.rng().unit() * 0.3, ..ordinary(world.rng()) };
+        let client = world.client(&link);
+        let path = shelve(&world, "file", 1024 * KIB);
+        world.connected(client);
+        world.get(client, &path, None).expect("connected");
+        let middle = world.rng().up_to(Duration::from_secs(1));
+        world.run_for(middle);
+        if seed % 2 == 0 {
+            world.shut_down();
+        } else {
+            world.close(client);
+        }
+        // A lost CLOSE costs the other side its idle time-out and no more.
+        world.run_for(Duration::from_secs(32));
+        assert_eq!(world.server().endpoint().sessions(), 0, "{world:?}");
+        assert!(world[client].session().is_none(), "{world:?}");
+    });
+}
+
+#[test]
+fn a_client_that_is_done_says_so_and_the_server_lets_go_at_once() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = ordinary(world.rng());
+        let client = world.client(&link);
+        let path = shelve(&world, "file", 50 * KIB);
+        world.connected(client);
+        let id = world.get(client, &path, None).expect("connected");
+        finish(&mut world, client, &[id]);
+        assert_whole(&world, client, id, "file", 50 * KIB);
+        let flushed = |world: &World| world[client].session().is_some_and(|session| session.is_flushed());
+        assert!(world.run_until(Duration::from_secs(10), flushed));
+        world.close(client);
+        world.run_for(link.delay * 2 + Duration::from_millis(300));
+        assert_eq!(world.server().endpoint().sessions(), 0, "{world:?}");
+        assert_delivered(&world, client, "file", 50 * KIB);
+        let [(_, reason)] = world.server().ended() else { panic!("{world:?}") };
+        assert_eq!((reason.by, reason.code), (Closer::Peer, CloseCode::Ok));
+    });
+}
+
+#[test]
+fn a_session_in_which_nothing_is_asked_ends_silently_on_both_sides() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = ordinary(world.rng());
+        let client = world.client(&link);
+        world.connected(client);
+        world.run_for(Duration::from_secs(35));
+        assert_eq!(world.server().endpoint().sessions(), 0, "{world:?}");
+        assert!(matches!(world[client].standing(), Standing::Ended(reason) if reason.code == CloseCode::Idle));
+    });
+}

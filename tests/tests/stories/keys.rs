@@ -1,0 +1,33 @@
+//! Keys that change in the middle of a transfer.
+
+use dpex_core::testing::sweep;
+use dpex_core::testing::world::{LinkConfig, World};
+
+use crate::support::{KIB, MS, SEEDS, assert_delivered, assert_whole, finish, ordinary, shelve};
+
+#[test]
+fn keys_are_updated_again_and_again_in_the_middle_of_a_transfer_and_nothing_is_lost() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = LinkConfig {
+            loss: world.rng().unit() * 0.05,
+            reorder: world.rng().unit() * 0.1,
+            reorder_by: 20 * MS,
+            duplicate: 0.05,
+            ..ordinary(world.rng())
+        };
+        let client = world.client(&link);
+        let size = world.rng().within(100 * KIB..1000 * KIB);
+        let path = shelve(&world, "file", size);
+        world.connected(client);
+        let packets = world.rng().within(1..200);
+        world.update_keys_every(packets);
+        let id = world.get(client, &path, None).expect("connected");
+        finish(&mut world, client, &[id]);
+        assert_whole(&world, client, id, "file", size);
+        world.assert_quiet();
+        assert_delivered(&world, client, "file", size);
+        let epochs: Vec<_> = world.server().sessions().map(|session| session.epoch()).collect();
+        assert!(epochs.iter().all(|epoch| *epoch > 0), "{epochs:?}\n{world:?}");
+    });
+}

@@ -1,0 +1,18 @@
+//! Stories of the simulated network: what the protocol promises, told under hundreds of seeds each.
+//!
+//! `DPEX_SEED=n` tells a story under one seed, `DPEX_SEEDS=n` under so many.
+
+mod support;
+
+mod admission;
+mod cancelling;
+mod disks;
+mod endings;
+mod keys;
+mod listings;
+mod losses;
+mod many;
+mod memory;
+mod outages;
+mod speed;
+mod world;
