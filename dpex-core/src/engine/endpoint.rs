@@ -281,7 +281,9 @@ impl Endpoint {
             return Err(Rejection::Expired);
         }
         let in_rate = self.by_person_and_source.take(now.at, (id, source(from))) && self.by_person.take(now.at, id);
-        if !in_rate || !self.sessions.has_room(id) {
+        // What is being worked on will be half-open if all goes well, so it has its place already.
+        let coming = (self.working.len(), self.working.values().filter(|w| w.person == id).count());
+        if !in_rate || !self.sessions.has_room(id, coming) {
             return Err(Rejection::TooMany);
         }
         if self.working.len() >= MAX_JOBS {
@@ -337,7 +339,6 @@ impl Endpoint {
         from: SocketAddr,
         init: Box<OpenedInit>,
     ) -> Result<(), Rejection> {
-        // Expelled meanwhile: silence.
         let Some(person) = self.people.get_mut(&id) else { return Ok(()) };
         // Again, because a copy of the same INIT may have been verified meanwhile.
         check_stamp(person, init.stamp)?;
