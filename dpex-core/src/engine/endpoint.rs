@@ -314,6 +314,10 @@ impl Endpoint {
     /// Told: a job is done.
     pub fn handle_crypto(&mut self, now: Moment, done: CryptoDone) {
         let Some(Working { person, from, step }) = self.working.remove(&done.id) else { return };
+        // Expelled meanwhile: silence, and above all no session.
+        if !self.people.contains_key(&person) {
+            return;
+        }
         match (step, done.outcome) {
             (Step::Verifying(init), Outcome::Verified(true)) => {
                 if let Err(why) = self.respond(now, person, from, init) {
