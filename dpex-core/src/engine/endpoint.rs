@@ -20,7 +20,7 @@ use crate::seal::{Cookies, HandshakeError, Knock, OpenedInit, PairKeys, Response
 use crate::suite::{CipherSuite, CryptoError, IdentityKey, PublicKey};
 use crate::types::{EnrolmentId, Timestamp};
 use crate::wire::frame::CloseCode;
-use crate::wire::handshake::{Init, SUITE_1, VERSION_1};
+use crate::wire::handshake::{Init, MIN_UDP_PAYLOAD, SUITE_1, VERSION_1};
 use crate::wire::packet::HANDSHAKE_LEN;
 
 use buckets::{Buckets, Crowded};
@@ -217,6 +217,10 @@ impl Endpoint {
 
     /// Told: a datagram came. Returns the session that it is for.
     pub fn handle_datagram(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) -> Option<SessionId> {
+        if datagram.len() > usize::from(self.config.max_udp_payload.max(MIN_UDP_PAYLOAD)) {
+            self.counters.noise += 1;
+            return None;
+        }
         if let Some(id) = self.sessions.route(now.at, datagram) {
             return Some(id);
         }
