@@ -4,6 +4,7 @@ mod counting_suite;
 mod mem_store;
 mod mem_transport;
 mod null_suite;
+pub mod scripted;
 pub mod transport_cases;
 pub mod world;
 
@@ -11,4 +12,5 @@ pub use counting_suite::{CountingSuite, Counts};
 pub use mem_store::{Fault, MemStore, ready, synthetic_bytes};
 pub use mem_transport::{MemNet, MemTransport};
 pub use null_suite::NullSuite;
+pub use scripted::Scripted;
 pub use world::{World, sweep};

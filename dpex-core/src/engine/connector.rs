@@ -64,6 +64,13 @@ pub enum ConnectorEvent {
     Failed(CryptoError),
 }
 
+/// An INIT whose answer is awaited.
+struct Pending {
+    init: PendingInit,
+    /// It has had its COOKIE.
+    excused: bool,
+}
+
 /// A client's handshake.
 pub struct Connector {
     config: ConnectorConfig,
@@ -73,7 +80,9 @@ pub struct Connector {
     /// An attempt is due and lacks its stamp.
     stamp_due: bool,
     signing: Option<(JobId, UnsignedInit)>,
-    pending: VecDeque<PendingInit>,
+    pending: VecDeque<Pending>,
+    /// A COOKIE has made the next INIT come before its time.
+    hastened: bool,
     proving: Vec<(JobId, ServerProof)>,
     cookie: Option<(Instant, [u8; 16])>,
     next_job: u64,
@@ -95,6 +104,7 @@ impl Connector {
             stamp_due: true,
             signing: None,
             pending: VecDeque::new(),
+            hastened: false,
             proving: Vec::new(),
             cookie: None,
             next_job: 0,
@@ -116,7 +126,7 @@ impl Connector {
     pub fn attempt(&mut self, now: Instant, stamp: Timestamp) {
         self.stamp_due = false;
         self.next_attempt = now + self.jittered(self.wait);
-        self.wait *= 2;
+        self.wait = (self.wait * 2).min(PATIENCE);
         let offer = Offer {
             versions: Preferences::new(&[VERSION_1]),
             suites: Preferences::new(&[SUITE_1]),
@@ -171,8 +181,8 @@ impl Connector {
         if self.proving.len() >= MAX_PENDING {
             return;
         }
-        let answered = self.pending.iter_mut().find(|p| datagram.starts_with(&p.rid()));
-        let Some(Ok(proof)) = answered.map(|p| p.open_resp(datagram)) else { return };
+        let answered = self.pending.iter_mut().find(|p| datagram.starts_with(&p.init.rid()));
+        let Some(Ok(proof)) = answered.map(|p| p.init.open_resp(datagram)) else { return };
         let key = Arc::clone(&self.config.server_key);
         let (message, signature) = (proof.message().to_vec(), proof.signature().to_vec());
         let id = self.job(Task::Verify { key, message, signature });
@@ -180,19 +190,25 @@ impl Connector {
     }
 
     fn on_cookie(&mut self, now: Instant, datagram: &[u8]) {
-        let Some(at) = self.pending.iter().position(|p| p.open_cookie(&self.config.knock, datagram).is_some()) else {
-            return;
-        };
-        // One INIT earns one cookie and one new INIT: a replayed COOKIE moves nothing (COO-6).
-        let cookie = self.pending.remove(at).and_then(|p| p.open_cookie(&self.config.knock, datagram));
-        if let Some(cookie) = cookie {
-            self.cookie = Some((now, cookie));
+        let knock = &self.config.knock;
+        let unexcused = self.pending.iter_mut().filter(|p| !p.excused);
+        let mut opened = unexcused.filter_map(|p| Some((p.init.open_cookie(knock, datagram)?, p)));
+        let Some((cookie, pending)) = opened.next() else { return };
+        // One INIT earns one cookie: a replayed COOKIE moves nothing (COO-6). The INIT stays pending, because whoever
+        // has the knock can make a COOKIE for it, also where the server answers with RESP.
+        pending.excused = true;
+        self.cookie = Some((now, cookie));
+        // And it hastens one INIT until the next is due anyway, else a COOKIE for each would make this client flood.
+        if !std::mem::replace(&mut self.hastened, true) {
             self.stamp_due = true;
         }
     }
 
     /// Told: a job is done.
     pub fn handle_crypto(&mut self, now: Instant, done: CryptoDone) {
+        if self.finished {
+            return;
+        }
         match done.outcome {
             Outcome::Signed(signature) => {
                 let Some((_, init)) = self.signing.take_if(|(id, _)| *id == done.id) else { return };
@@ -203,7 +219,7 @@ impl Connector {
                 let (_, proof) = self.proving.swap_remove(at);
                 if ok {
                     self.on_proved(now, proof);
-                } else if !self.finished {
+                } else {
                     self.events.push_back(ConnectorEvent::ServerKeyDiffers);
                 }
             }
@@ -220,7 +236,7 @@ impl Connector {
                 if self.pending.len() >= MAX_PENDING {
                     self.pending.pop_front();
                 }
-                self.pending.push_back(pending);
+                self.pending.push_back(Pending { init: pending, excused: false });
                 self.datagrams.push_back(datagram);
             }
             Err(e) => self.finish(ConnectorEvent::Failed(e)),
@@ -256,6 +272,7 @@ impl Connector {
             self.finish(ConnectorEvent::TimedOut);
         } else if now >= self.next_attempt {
             self.stamp_due = true;
+            self.hastened = false;
         }
     }
 

@@ -20,7 +20,7 @@ use crate::seal::{Cookies, HandshakeError, Knock, OpenedInit, PairKeys, Response
 use crate::suite::{CipherSuite, CryptoError, IdentityKey, PublicKey};
 use crate::types::{EnrolmentId, Timestamp};
 use crate::wire::frame::CloseCode;
-use crate::wire::handshake::{Init, SUITE_1, VERSION_1};
+use crate::wire::handshake::{Init, MIN_UDP_PAYLOAD, SUITE_1, VERSION_1};
 use crate::wire::packet::HANDSHAKE_LEN;
 
 use buckets::{Buckets, WhenFull};
@@ -236,6 +236,10 @@ impl Endpoint {
 
     /// Told: a datagram came. Returns the session that it is for (HS-11).
     pub fn handle_datagram(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) -> Option<SessionId> {
+        if datagram.len() > usize::from(self.config.max_udp_payload.max(MIN_UDP_PAYLOAD)) {
+            self.counters.noise += 1;
+            return None;
+        }
         if let Some(id) = self.sessions.route(now.at, datagram) {
             return Some(id);
         }
@@ -303,7 +307,9 @@ impl Endpoint {
             return Err(Rejection::Expired);
         }
         let in_rate = self.by_person_and_source.take(now.at, (id, source(from))) && self.by_person.take(now.at, id);
-        if !in_rate || !self.sessions.has_room(id) {
+        // What is being worked on will be half-open if all goes well, so it has its place already.
+        let coming = (self.working.len(), self.working.values().filter(|w| w.person == id).count());
+        if !in_rate || !self.sessions.has_room(id, coming) {
             return Err(Rejection::TooMany);
         }
         if self.working.len() >= MAX_JOBS {
@@ -334,6 +340,10 @@ impl Endpoint {
     /// Told: a job is done.
     pub fn handle_crypto(&mut self, now: Moment, done: CryptoDone) {
         let Some(Working { person, from, step }) = self.working.remove(&done.id) else { return };
+        // Expelled meanwhile: silence, and above all no session.
+        if !self.people.contains_key(&person) {
+            return;
+        }
         match (step, done.outcome) {
             (Step::Verifying(init), Outcome::Verified(true)) => {
                 if let Err(why) = self.respond(now, person, from, init) {
@@ -359,7 +369,6 @@ impl Endpoint {
         from: SocketAddr,
         init: Box<OpenedInit>,
     ) -> Result<(), Rejection> {
-        // Expelled meanwhile: silence.
         let Some(person) = self.people.get_mut(&id) else { return Ok(()) };
         // Again, because a copy of the same INIT may have been verified meanwhile.
         check_stamp(person, init.stamp)?;

@@ -47,14 +47,14 @@ impl Sessions {
         Some(id)
     }
 
-    /// Is there room for one more handshake of this person?
-    pub(super) fn has_room(&self, person: EnrolmentId) -> bool {
-        let (mut half, mut half_of_person) = (0, 0);
+    /// Is there room for one more handshake of this person, besides those being worked on: of all, and of this person?
+    pub(super) fn has_room(&self, person: EnrolmentId, coming: (usize, usize)) -> bool {
+        let (mut half, mut half_of_person) = coming;
         for r in self.table.values().filter(|r| !r.open) {
             half += 1;
             half_of_person += usize::from(r.person == person);
         }
-        half < MAX_HALF_OPEN && half_of_person < MAX_HALF_OPEN_PER_PERSON && self.table.len() < MAX_SESSIONS
+        half < MAX_HALF_OPEN && half_of_person < MAX_HALF_OPEN_PER_PERSON && self.table.len() + coming.0 < MAX_SESSIONS
     }
 
     /// Registers a half-open session; `None` if one of its connection ids is taken (REC-3).
