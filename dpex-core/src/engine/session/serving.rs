@@ -187,7 +187,8 @@ impl Serving {
             Some(Request::Sending(s)) => {
                 self.memory -= s.out.memory();
                 self.orphaned += s.out.reading();
-                if !s.out.all_read() {
+                // Once it is done, it has been released.
+                if !s.done {
                     self.release(id);
                 }
             }
@@ -268,7 +269,12 @@ impl Serving {
                         self.memory = self.memory + s.out.memory() - before;
                         self.finish_reading(id, control);
                     }
-                    Err(e) => self.on_store_error(id, &e, control),
+                    Err(e) => {
+                        // Answered, so its bytes are not waited for any more when the request ends below.
+                        s.out.on_read_failed(&block);
+                        self.memory -= block.len;
+                        self.on_store_error(id, &e, control);
+                    }
                 }
             }
             DiskReply::Ready { .. } | DiskReply::Written { .. } | DiskReply::Committed { .. } => {}
