@@ -74,6 +74,12 @@ impl Outgoing {
         true
     }
 
+    /// A block could not be read. The transfer cannot be completed any more.
+    pub fn on_read_failed(&mut self, block: &Block) {
+        self.reading -= block.len;
+        self.next_read = self.next_read.min(block.index);
+    }
+
     /// Takes the next piece to send, of at most `most` bytes and inside one block; opens a block if the credit covers it.
     pub fn take(&mut self, most: usize, credit: &mut Allowance) -> Option<(u64, &[u8])> {
         let (&index, kept) = self.kept.iter_mut().find(|(_, k)| !k.unsent.is_empty())?;

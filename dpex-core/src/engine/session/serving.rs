@@ -265,7 +265,11 @@ impl Serving {
                         self.memory = self.memory + s.out.memory() - before;
                         self.finish_reading(id, control);
                     }
-                    Err(e) => self.on_store_error(id, &e, control),
+                    Err(e) => {
+                        s.out.on_read_failed(&block);
+                        self.memory -= block.len;
+                        self.on_store_error(id, &e, control);
+                    }
                 }
             }
             DiskReply::Ready { .. } | DiskReply::Written { .. } | DiskReply::Committed { .. } => {}
