@@ -83,6 +83,7 @@ impl Disk {
             }
             DiskRequest::Release { id } => {
                 self.files.remove(&id);
+                self.parts.remove(&id);
                 self.free_at.remove(&id);
                 return None;
             }
