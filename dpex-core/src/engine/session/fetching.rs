@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::event::{Event, Failure};
+use super::held::Held;
 use super::link::Draft;
 use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
@@ -13,7 +14,7 @@ use crate::store::{ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Accepted, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame;
-use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId, Resume};
+use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
 /// Requests outstanding at once; more wait here (XFR-5).
 const MAX_OUTSTANDING: usize = 256;
@@ -28,6 +29,8 @@ pub(super) struct Fetching {
     /// Asked for and not yet sent.
     queue: VecDeque<Message>,
     requests: BTreeMap<RequestId, Request>,
+    /// What is here already of files whose offer has not come.
+    held: BTreeMap<RequestId, Held>,
     grants: Grants,
     early_pieces: usize,
     early_bytes: u64,
@@ -68,6 +71,7 @@ impl Fetching {
             next_id: 0,
             queue: VecDeque::new(),
             requests: BTreeMap::new(),
+            held: BTreeMap::new(),
             grants: Grants::new(window, max_window),
             early_pieces: 0,
             early_bytes: 0,
@@ -85,7 +89,9 @@ impl Fetching {
         self.ask(control, |id| Message::List { id, path, after, limit, recursive })
     }
 
-    pub(super) fn get(&mut self, path: SharePath, resume: Option<Resume>, control: &mut ControlSender) -> RequestId {
+    pub(super) fn get(&mut self, path: SharePath, held: Option<Held>, control: &mut ControlSender) -> RequestId {
+        let (held, resume) = held.and_then(Held::trimmed).unzip();
+        self.held.extend(held.map(|held| (self.next_id, held)));
         self.ask(control, |id| Message::Get { id, path, resume })
     }
 
@@ -118,6 +124,7 @@ impl Fetching {
             .position(|m| matches!(m, Message::List { id: i, .. } | Message::Get { id: i, .. } if *i == id));
         if let Some(at) = queued {
             self.queue.remove(at);
+            self.held.remove(&id);
             self.events.push_back(Event::Failed { id, why: Failure::Cancelled });
             return;
         }
@@ -156,6 +163,7 @@ impl Fetching {
     fn forget(&mut self, id: RequestId, request: Request, why: &Failure) {
         match request {
             Request::Asked { early } => {
+                self.held.remove(&id);
                 self.early_pieces -= early.len();
                 self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
             }
@@ -295,16 +303,31 @@ impl Fetching {
         };
         self.early_pieces -= early.len();
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        // Another version than the one that is here means to start over.
+        let held = self.held.remove(&id).filter(|held| held.version == meta.version);
         let told = self.grants.limit();
-        if !self.grants.make_room(meta.size.min(1 << block_log2)) {
-            self.requests.insert(id, Request::Ending { size: meta.size, opened: 0, written: 0 });
-            control.send(&Message::Fail { id, code: FailCode::TooLarge, text: String::new(), used: 0 });
+        let wrong = if held.as_ref().is_some_and(|held| held.block_log2 != block_log2) {
+            // XFR-2.
+            Some((FailCode::Mismatch, Failure::Mismatch))
+        } else if !self.grants.make_room(meta.size.min(1 << block_log2)) {
             let text = "its blocks are larger than this side's memory bound".to_owned();
-            self.events.push_back(Event::Failed { id, why: Failure::Refused { code: FailCode::TooLarge, text } });
+            Some((FailCode::TooLarge, Failure::Refused { code: FailCode::TooLarge, text }))
+        } else {
+            None
+        };
+        if let Some((code, why)) = wrong {
+            self.requests.insert(id, Request::Ending { size: meta.size, opened: 0, written: 0 });
+            control.send(&Message::Fail { id, code, text: String::new(), used: 0 });
+            self.events.push_back(Event::Failed { id, why });
             return Ok(());
         }
         self.max_data_due |= self.grants.limit() > told;
-        let mut incoming = Incoming::new(Geometry::new(meta.size, block_log2));
+        let geometry = Geometry::new(meta.size, block_log2);
+        let resumed = held.is_some();
+        let mut incoming = Incoming::new(geometry);
+        for (index, value) in held.into_iter().flat_map(|held| held.inside(geometry)) {
+            incoming.hold(index, value);
+        }
         for (offset, bytes) in early {
             // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
             // or the sender scattered crumbs and fails its own transfer.
@@ -312,7 +335,7 @@ impl Fetching {
         }
         let receiving = Receiving { meta, incoming, ready: false, committing: None };
         self.requests.insert(id, Request::Receiving(Box::new(receiving)));
-        self.wants.push_back(DiskRequest::Receive { id, meta });
+        self.wants.push_back(DiskRequest::Receive { id, meta, resumed });
         self.events.push_back(Event::Offered { id, meta });
         self.write_complete(id, control);
         Ok(())
@@ -390,7 +413,7 @@ impl Fetching {
             DiskReply::Written { id, block, result: Ok(()) } => {
                 let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
                 let len = r.incoming.on_written(block.index);
-                let written = r.incoming.written();
+                let written = r.incoming.held() + r.incoming.written();
                 self.max_data_due |= self.grants.release(now, len, rtt);
                 self.events.push_back(Event::Progress { id, written });
                 self.conclude(id, control);
