@@ -59,7 +59,8 @@ pub enum DiskRequest {
         /// The transfer.
         id: RequestId,
     },
-    /// Client: the transfer failed; remove its part. Not answered.
+    /// Client: the transfer failed; remove its part. Not answered, but the requests before it still are: what they hold
+    /// is counted until then.
     Discard {
         /// The transfer.
         id: RequestId,

@@ -162,6 +162,11 @@ impl Incoming {
         block.len as u64
     }
 
+    /// A block handed out by [`Self::next_complete`] was not written. The transfer cannot be completed any more.
+    pub fn on_write_failed(&mut self, index: u64) {
+        self.writing.remove(&index);
+    }
+
     /// How it ended, if it has.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
@@ -187,10 +192,10 @@ impl Incoming {
         self.values.len()
     }
 
-    /// Blocks handed out and not yet answered.
+    /// Bytes of blocks handed out and not yet answered.
     #[must_use]
-    pub fn writes_outstanding(&self) -> usize {
-        self.writing.len()
+    pub fn writing(&self) -> u64 {
+        self.writing.keys().filter_map(|index| self.geometry.block(*index)).map(|block| block.len as u64).sum()
     }
 }
 

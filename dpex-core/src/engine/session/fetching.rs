@@ -10,7 +10,7 @@ use super::link::Draft;
 use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
 use crate::store::{ListQuery, Meta, Page, StoreError};
-use crate::transfer::{Accepted, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
+use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId, Resume};
@@ -49,7 +49,9 @@ enum Request {
     Ending {
         size: u64,
         opened: u64,
+        /// Of those, what is written, and what the disk still holds.
         written: u64,
+        writing: u64,
     },
 }
 
@@ -137,10 +139,15 @@ impl Fetching {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
             Request::Ending { .. } => return,
-            Request::Listing | Request::Asked { .. } => Request::Ending { size: u64::MAX >> 2, opened: 0, written: 0 },
-            Request::Receiving(r) => {
-                Request::Ending { size: r.meta.size, opened: r.incoming.opened(), written: r.incoming.written() }
+            Request::Listing | Request::Asked { .. } => {
+                Request::Ending { size: u64::MAX >> 2, opened: 0, written: 0, writing: 0 }
             }
+            Request::Receiving(r) => Request::Ending {
+                size: r.meta.size,
+                opened: r.incoming.opened(),
+                written: r.incoming.written(),
+                writing: r.incoming.writing(),
+            },
         };
         let before = std::mem::replace(request, ending);
         self.forget(id, before);
@@ -313,19 +320,23 @@ impl Fetching {
         used: u64,
     ) -> Result<(), Violation> {
         let Some(request) = self.requests.remove(&id) else { return self.unexpected(id) };
-        let (size, opened, written, told) = match &request {
+        // What the disk still holds is released when it is written.
+        let (size, opened, settled, told) = match &request {
             Request::Listing | Request::Asked { .. } => (0, 0, 0, false),
             Request::Receiving(r) if r.committing.is_some() => {
                 return Err(Violation("a transfer failed after it was done"));
             }
-            Request::Receiving(r) => (r.meta.size, r.incoming.opened(), r.incoming.written(), false),
-            Request::Ending { size, opened, written } => (*size, *opened, *written, true),
+            Request::Receiving(r) => {
+                let Receiving { meta, incoming, .. } = &**r;
+                (meta.size, incoming.opened(), incoming.written() + incoming.writing(), false)
+            }
+            Request::Ending { size, opened, written, writing } => (*size, *opened, written + writing, true),
         };
         if used < opened || used > size {
             return Err(Violation("credit accounts differ"));
         }
         self.grants.open(used - opened)?;
-        self.max_data_due |= self.grants.release(now, used - written, rtt);
+        self.max_data_due |= self.grants.release(now, used - settled, rtt);
         self.forget(id, request);
         if !told {
             self.events.push_back(Event::Failed { id, why: Failure::Refused { code, text } });
@@ -370,27 +381,54 @@ impl Fetching {
                     self.write_complete(id, control);
                 }
             }
-            DiskReply::Written { id, block, result: Ok(()) } => {
-                let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
+            DiskReply::Written { id, block, result } => self.on_written(now, rtt, id, block, result, control),
+            DiskReply::Ready { id, result: Err(e) } | DiskReply::Committed { id, result: Err(e) } => {
+                self.on_store_error(id, e, control);
+            }
+            DiskReply::Committed { id, result: Ok(path) } => self.on_committed(id, path, control),
+            DiskReply::Listed { .. } | DiskReply::Opened { .. } | DiskReply::Read { .. } => {}
+        }
+        self.pump(control);
+    }
+
+    fn on_written(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        id: RequestId,
+        block: Block,
+        result: Result<(), WriteError>,
+        control: &mut ControlSender,
+    ) {
+        let len = block.len as u64;
+        match (self.requests.get_mut(&id), result) {
+            (Some(Request::Receiving(r)), Ok(())) => {
                 let len = r.incoming.on_written(block.index);
                 let written = r.incoming.written();
                 self.max_data_due |= self.grants.release(now, len, rtt);
                 self.events.push_back(Event::Progress { id, written });
                 self.conclude(id, control);
             }
-            DiskReply::Written { id, result: Err(WriteError::Mismatch), .. } => {
-                self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control);
+            (Some(Request::Receiving(r)), Err(e)) => {
+                r.incoming.on_write_failed(block.index);
+                match e {
+                    WriteError::Mismatch => self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control),
+                    WriteError::Store(e) => self.on_store_error(id, e, control),
+                }
             }
-            DiskReply::Ready { id, result: Err(e) }
-            | DiskReply::Written { id, result: Err(WriteError::Store(e)), .. }
-            | DiskReply::Committed { id, result: Err(e) } => {
-                let code = if matches!(e, StoreError::Same) { FailCode::Cancelled } else { FailCode::Io };
-                self.give_up(id, code, Failure::Store(e), control);
+            // Written for nothing, and no longer held.
+            (Some(Request::Ending { written, writing, .. }), _) => {
+                *writing -= len;
+                *written += len;
+                self.max_data_due |= self.grants.release(now, len, rtt);
             }
-            DiskReply::Committed { id, result: Ok(path) } => self.on_committed(id, path, control),
-            DiskReply::Listed { .. } | DiskReply::Opened { .. } | DiskReply::Read { .. } => {}
+            _ => self.max_data_due |= self.grants.release(now, len, rtt),
         }
-        self.pump(control);
+    }
+
+    fn on_store_error(&mut self, id: RequestId, error: StoreError, control: &mut ControlSender) {
+        let code = if matches!(error, StoreError::Same) { FailCode::Cancelled } else { FailCode::Io };
+        self.give_up(id, code, Failure::Store(error), control);
     }
 
     fn on_committed(&mut self, id: RequestId, path: SharePath, control: &mut ControlSender) {
