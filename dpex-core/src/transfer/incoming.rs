@@ -143,6 +143,12 @@ impl Incoming {
         }
     }
 
+    /// Was the root told?
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.is_some()
+    }
+
     /// The next block that can be verified and written.
     pub fn next_complete(&mut self) -> Option<Complete> {
         let index = self.complete.pop_first()?;

@@ -323,7 +323,7 @@ impl Fetching {
         // What the disk still holds is released when it is written.
         let (size, opened, settled, told) = match &request {
             Request::Listing | Request::Asked { .. } => (0, 0, 0, false),
-            Request::Receiving(r) if r.committing.is_some() => {
+            Request::Receiving(r) if r.incoming.is_done() => {
                 return Err(Violation("a transfer failed after it was done"));
             }
             Request::Receiving(r) => {
