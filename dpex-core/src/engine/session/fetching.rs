@@ -25,6 +25,8 @@ const MAX_PENDING_VALUES: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Fetching {
     next_id: RequestId,
+    /// Every request sent so far has a lower number.
+    unasked: RequestId,
     /// Asked for and not yet sent.
     queue: VecDeque<Message>,
     requests: BTreeMap<RequestId, Request>,
@@ -68,6 +70,7 @@ impl Fetching {
     pub(super) fn new(window: u64, max_window: u64) -> Self {
         Self {
             next_id: 0,
+            unasked: 0,
             queue: VecDeque::new(),
             requests: BTreeMap::new(),
             grants: Grants::new(window, max_window),
@@ -108,6 +111,7 @@ impl Fetching {
                 _ => continue,
             };
             control.send(&message);
+            self.unasked = id + 1;
             self.requests.insert(id, request);
         }
     }
@@ -197,7 +201,7 @@ impl Fetching {
         bytes: &[u8],
         control: &mut ControlSender,
     ) -> Result<Accepted, Violation> {
-        if id >= self.next_id {
+        if id >= self.unasked {
             return Err(Violation("data that was never asked for"));
         }
         match self.requests.get_mut(&id) {
