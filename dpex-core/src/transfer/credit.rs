@@ -72,6 +72,20 @@ impl Grants {
         self.window
     }
 
+    /// Makes the window at least so large. Returns whether the peer should be told a new limit; `None` if the window
+    /// may not become so large.
+    pub fn widen(&mut self, bytes: u64) -> Option<bool> {
+        if bytes > self.max_window {
+            return None;
+        }
+        self.window = self.window.max(bytes);
+        let news = self.granted < self.released + bytes;
+        if news {
+            self.granted = self.released + self.window;
+        }
+        Some(news)
+    }
+
     /// The peer opened a block.
     ///
     /// # Errors
@@ -161,6 +175,16 @@ mod tests {
             g.release(now, free, RTT);
         }
         assert_eq!(g.window(), 4000);
+    }
+
+    #[test]
+    fn a_window_is_made_as_large_as_a_block_and_no_larger_than_it_may_be() {
+        let mut g = Grants::new(100, 1000);
+        assert_eq!((g.widen(100), g.limit()), (Some(false), 100));
+        assert_eq!((g.widen(500), g.limit()), (Some(true), 500));
+        assert_eq!((g.widen(400), g.limit()), (Some(false), 500));
+        assert_eq!((g.widen(1000), g.limit()), (Some(true), 1000));
+        assert_eq!((g.widen(1001), g.limit(), g.window()), (None, 1000, 1000));
     }
 
     #[test]

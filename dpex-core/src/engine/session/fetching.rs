@@ -300,7 +300,8 @@ impl Fetching {
         };
         self.early_pieces -= early.len();
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
-        let mut incoming = Incoming::new(Geometry::new(meta.size, block_log2));
+        let geometry = Geometry::new(meta.size, block_log2);
+        let mut incoming = Incoming::new(geometry);
         for (offset, bytes) in early {
             // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
             // or the sender scattered crumbs and fails its own transfer.
@@ -310,6 +311,12 @@ impl Fetching {
         self.requests.insert(id, Request::Receiving(Box::new(receiving)));
         self.wants.push_back(DiskRequest::Receive { id, meta });
         self.events.push_back(Event::Offered { id, meta });
+        // A window smaller than a block would never let it through (CRD-7).
+        let block = geometry.block(0).map_or(0, |block| block.len as u64);
+        match self.grants.widen(block) {
+            Some(news) => self.max_data_due |= news,
+            None => self.give_up(id, FailCode::TooLarge, Failure::TooLarge, control),
+        }
         self.write_complete(id, control);
         Ok(())
     }
