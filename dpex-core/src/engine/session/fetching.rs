@@ -41,7 +41,9 @@ pub(super) struct Fetching {
 
 #[derive(Debug)]
 enum Request {
-    Listing,
+    Listing {
+        query: ListQuery,
+    },
     /// Asked for; its offer has not come. Pieces that overtook it wait here.
     Asked {
         early: Vec<(u64, Bytes)>,
@@ -106,7 +108,11 @@ impl Fetching {
         while self.requests.len() < MAX_OUTSTANDING {
             let Some(message) = self.queue.pop_front() else { return };
             let (id, request) = match &message {
-                Message::List { id, .. } => (*id, Request::Listing),
+                Message::List { id, path, after, limit, recursive } => {
+                    let limit = usize::try_from(*limit).unwrap_or(MAX_PAGE_ENTRIES);
+                    let query = ListQuery { path: path.clone(), after: after.clone(), limit, recursive: *recursive };
+                    (*id, Request::Listing { query })
+                }
                 Message::Get { id, .. } => (*id, Request::Asked { early: Vec::new() }),
                 _ => continue,
             };
@@ -143,7 +149,7 @@ impl Fetching {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
             Request::Ending { .. } => return,
-            Request::Listing | Request::Asked { .. } => {
+            Request::Listing { .. } | Request::Asked { .. } => {
                 Request::Ending { size: u64::MAX >> 2, opened: 0, written: 0, writing: 0 }
             }
             Request::Receiving(r) => Request::Ending {
@@ -173,7 +179,7 @@ impl Fetching {
                 self.pending_values -= r.incoming.pending_values();
                 self.wants.push_back(DiskRequest::Discard { id });
             }
-            Request::Listing | Request::Ending { .. } => {}
+            Request::Listing { .. } | Request::Ending { .. } => {}
         }
     }
 
@@ -220,7 +226,7 @@ impl Fetching {
                 early.push((offset, Bytes::copy_from_slice(bytes)));
                 Ok(Accepted::Yes)
             }
-            Some(Request::Listing) => Err(Violation("data for a listing")),
+            Some(Request::Listing { .. }) => Err(Violation("data for a listing")),
             Some(Request::Ending { .. }) | None => Ok(Accepted::Yes),
         }
     }
@@ -235,8 +241,12 @@ impl Fetching {
         match message {
             // A page also answers a listing that was given up: nothing else will.
             Message::Page { id, entries, more, skipped } => match self.requests.remove(&id) {
-                Some(Request::Listing) => {
-                    self.events.push_back(Event::Page { id, page: Page { entries, more, skipped } });
+                Some(Request::Listing { query }) => {
+                    let page = Page { entries, more, skipped };
+                    if !page.answers(&query) {
+                        return Err(Violation("a page with entries that were not asked for"));
+                    }
+                    self.events.push_back(Event::Page { id, page });
                 }
                 Some(Request::Ending { opened: 0, .. }) => {}
                 _ => return Err(Violation("a page that was not asked for")),
@@ -333,7 +343,7 @@ impl Fetching {
         let Some(request) = self.requests.remove(&id) else { return self.unexpected(id) };
         // What the disk still holds is released when it is written.
         let (size, opened, settled, told) = match &request {
-            Request::Listing | Request::Asked { .. } => (0, 0, 0, false),
+            Request::Listing { .. } | Request::Asked { .. } => (0, 0, 0, false),
             Request::Receiving(r) if r.incoming.is_done() => {
                 return Err(Violation("a transfer failed after it was done"));
             }
