@@ -180,6 +180,12 @@ impl Incoming {
         Some(if told == root { Outcome::Verified(root) } else { Outcome::Mismatch })
     }
 
+    /// Blocks written while one before them is missing: each costs memory until that one comes.
+    #[must_use]
+    pub fn scattered(&self) -> usize {
+        self.tree.waiting()
+    }
+
     /// Bytes verified and written.
     #[must_use]
     pub fn written(&self) -> u64 {

@@ -21,6 +21,8 @@ const MAX_OUTSTANDING: usize = 256;
 const MAX_EARLY: usize = 4096;
 /// Block values kept whose blocks are not complete (SUM-3).
 const MAX_PENDING_VALUES: usize = 4096;
+/// Blocks of a file written ahead of a missing one. What a window holds is far less.
+const MAX_SCATTERED: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Fetching {
@@ -427,7 +429,11 @@ impl Fetching {
                 let len = r.incoming.on_written(block.index);
                 let written = r.incoming.written();
                 self.max_data_due |= self.grants.release(now, len, rtt);
+                let scattered = r.incoming.scattered();
                 self.events.push_back(Event::Progress { id, written });
+                if scattered > MAX_SCATTERED {
+                    return self.give_up(id, FailCode::TooLarge, Failure::TooLarge, control);
+                }
                 self.conclude(id, control);
             }
             (Some(Request::Receiving(r)), Err(e)) => {
