@@ -242,17 +242,7 @@ impl Fetching {
     ) -> Result<(), Violation> {
         match message {
             // A page also answers a listing that was given up: nothing else will.
-            Message::Page { id, entries, more, skipped } => match self.requests.remove(&id) {
-                Some(Request::Listing { query }) => {
-                    let page = Page { entries, more, skipped };
-                    if !page.answers(&query) {
-                        return Err(Violation("a page with entries that were not asked for"));
-                    }
-                    self.events.push_back(Event::Page { id, page });
-                }
-                Some(Request::Ending { opened: 0, .. }) => {}
-                _ => return Err(Violation("a page that was not asked for")),
-            },
+            Message::Page { id, entries, more, skipped } => self.on_page(id, Page { entries, more, skipped })?,
             Message::Offer { id, meta, block_log2 } => self.on_offer(id, meta, block_log2, control)?,
             Message::Sums { id, first, values } => {
                 let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return self.unexpected(id) };
@@ -296,6 +286,18 @@ impl Fetching {
         }
     }
 
+    /// A page also answers a listing that was given up: nothing else will.
+    fn on_page(&mut self, id: RequestId, page: Page) -> Result<(), Violation> {
+        match self.requests.get(&id) {
+            Some(Request::Listing { query }) if page.answers(query) => self.events.push_back(Event::Page { id, page }),
+            Some(Request::Listing { .. }) => return Err(Violation("a page with entries that were not asked for")),
+            Some(Request::Ending { opened: 0, .. }) => {}
+            _ => return Err(Violation("a page that was not asked for")),
+        }
+        self.requests.remove(&id);
+        Ok(())
+    }
+
     fn on_offer(
         &mut self,
         id: RequestId,
@@ -314,13 +316,13 @@ impl Fetching {
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
         let geometry = Geometry::new(meta.size, block_log2);
         let mut incoming = Incoming::new(geometry);
-        for (offset, bytes) in early {
-            // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
-            // or the sender scattered crumbs and fails its own transfer.
-            let _ = incoming.accept(offset, &bytes, &mut self.grants)?;
-        }
+        // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted, or the
+        // sender scattered crumbs and fails its own transfer.
+        let mut early = early.iter();
+        let accepted = early.try_for_each(|(at, bytes)| incoming.accept(*at, bytes, &mut self.grants).map(|_| ()));
         let receiving = Receiving { meta, incoming, ready: false, committing: None };
         self.requests.insert(id, Request::Receiving(Box::new(receiving)));
+        accepted?;
         self.wants.push_back(DiskRequest::Receive { id, meta });
         self.events.push_back(Event::Offered { id, meta });
         // A window smaller than a block would never let it through (CRD-7).
@@ -342,9 +344,9 @@ impl Fetching {
         text: String,
         used: u64,
     ) -> Result<(), Violation> {
-        let Some(request) = self.requests.remove(&id) else { return self.unexpected(id) };
+        let Some(request) = self.requests.get(&id) else { return self.unexpected(id) };
         // What the disk still holds is released when it is written.
-        let (size, opened, settled, told) = match &request {
+        let (size, opened, settled, told) = match request {
             Request::Listing { .. } | Request::Asked { .. } => (0, 0, 0, false),
             Request::Receiving(r) if r.incoming.is_done() => {
                 return Err(Violation("a transfer failed after it was done"));
@@ -360,7 +362,9 @@ impl Fetching {
         }
         self.grants.open(used - opened)?;
         self.max_data_due |= self.grants.release(now, used - settled, rtt);
-        self.forget(id, request);
+        if let Some(request) = self.requests.remove(&id) {
+            self.forget(id, request);
+        }
         if !told {
             self.events.push_back(Event::Failed { id, why: Failure::Refused { code, text } });
         }
