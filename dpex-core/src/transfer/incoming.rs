@@ -143,6 +143,12 @@ impl Incoming {
         }
     }
 
+    /// Was the root told?
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.is_some()
+    }
+
     /// The next block that can be verified and written.
     pub fn next_complete(&mut self) -> Option<Complete> {
         let index = self.complete.pop_first()?;
@@ -162,11 +168,22 @@ impl Incoming {
         block.len as u64
     }
 
+    /// A block handed out by [`Self::next_complete`] was not written. The transfer cannot be completed any more.
+    pub fn on_write_failed(&mut self, index: u64) {
+        self.writing.remove(&index);
+    }
+
     /// How it ended, if it has (SUM-6).
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         let (told, root) = (self.done?, self.tree.root()?);
         Some(if told == root { Outcome::Verified(root) } else { Outcome::Mismatch })
+    }
+
+    /// Blocks written while one before them is missing: each costs memory until that one comes.
+    #[must_use]
+    pub fn scattered(&self) -> usize {
+        self.tree.waiting()
     }
 
     /// Bytes verified and written.
@@ -187,10 +204,10 @@ impl Incoming {
         self.values.len()
     }
 
-    /// Blocks handed out and not yet answered.
+    /// Bytes of blocks handed out and not yet answered.
     #[must_use]
-    pub fn writes_outstanding(&self) -> usize {
-        self.writing.len()
+    pub fn writing(&self) -> u64 {
+        self.writing.keys().filter_map(|index| self.geometry.block(*index)).map(|block| block.len as u64).sum()
     }
 }
 
