@@ -1,12 +1,30 @@
 //! The program as a person runs it: the real binary, its output, its exit codes, and what it leaves on the disk.
 
+#[path = "cli/disks.rs"]
+mod disks;
 #[path = "cli/documents.rs"]
 mod documents;
+#[path = "cli/endings.rs"]
+mod endings;
+#[path = "cli/fetching.rs"]
+mod fetching;
 #[path = "cli/homes.rs"]
 mod homes;
+#[path = "cli/loads.rs"]
+mod loads;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/proxy.rs"]
+mod proxy;
+#[path = "cli/running.rs"]
+mod running;
 #[path = "cli/settings.rs"]
 mod settings;
+#[path = "cli/site.rs"]
+mod site;
+#[path = "cli/strangers.rs"]
+mod strangers;
 #[path = "cli/support.rs"]
 mod support;
+#[path = "cli/workflow.rs"]
+mod workflow;

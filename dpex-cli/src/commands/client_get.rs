@@ -45,11 +45,8 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
     let store = backends::receive_into(&settings, &to)?;
-    let tally = runtime::block_on(runtime::interruptible(async {
-        let client = prospect.connect(context, &settings).await?;
-        let result = fetch_all(context, &client, &wanted, &store, existing).await;
-        client.close().await;
-        result
+    let tally = runtime::block_on(runtime::connected(prospect.connect(context, &settings), async |client| {
+        fetch_all(context, client, &wanted, &store, existing).await
     }))?;
     tally.conclude(context.ui)
 }

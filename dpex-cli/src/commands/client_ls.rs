@@ -16,12 +16,10 @@ pub(super) fn run(context: &Context, args: &LsArgs) -> CliResult {
     let settings = context.settings(Role::Client)?;
     let path = shelf_path(args.path.as_deref().unwrap_or(""))?;
     let prospect = Prospect::find(context, &settings, &args.server)?;
-    let (entries, skipped) = runtime::block_on(runtime::interruptible(async {
-        let client = prospect.connect(context, &settings).await?;
-        let listed = client.list(&path, false).await.map_err(|e| failures::listing(&e, &path, &client));
-        client.close().await;
-        listed
-    }))?;
+    let listed = runtime::connected(prospect.connect(context, &settings), async |client| {
+        client.list(&path, false).await.map_err(|e| failures::listing(&e, &path, client))
+    });
+    let (entries, skipped) = runtime::block_on(listed)?;
     show(context.ui, args.long, &entries)?;
     if skipped > 0 {
         context.ui.say(&format!("{skipped} more could not be read by the server, or have names that cannot travel"));

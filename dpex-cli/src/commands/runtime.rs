@@ -1,5 +1,6 @@
 //! The async runtime of the commands that speak to the other side, and what Ctrl-C means to them.
 
+use dpex_core::node::Client;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,12 +19,33 @@ pub(super) fn block_on<T>(command: impl Future<Output = CliResult<T>>) -> CliRes
     result
 }
 
-/// Runs a command that Ctrl-C, or being told to terminate, ends half-way.
-pub(super) async fn interruptible<T>(command: impl Future<Output = CliResult<T>>) -> CliResult<T> {
+/// Connects, works, and takes leave of the server. Ctrl-C, or being told to terminate, ends each of them half-way; the
+/// server is told then, too.
+pub(super) async fn connected<T>(
+    connect: impl Future<Output = CliResult<Client>>,
+    work: impl AsyncFnOnce(&Client) -> CliResult<T>,
+) -> CliResult<T> {
+    let mut stop = std::pin::pin!(interrupted());
+    let client = tokio::select! {
+        connected = connect => connected?,
+        () = &mut stop => return Err(stopped()),
+    };
+    let result = tokio::select! {
+        result = work(&client) => result,
+        () = &mut stop => {
+            client.leave().await;
+            return Err(stopped());
+        }
+    };
     tokio::select! {
-        result = command => result,
-        () = interrupted() => Err(CliError::new(Blame::Interrupted, "interrupted")),
+        () = client.close() => {}
+        () = &mut stop => {}
     }
+    result
+}
+
+fn stopped() -> CliError {
+    CliError::new(Blame::Interrupted, "interrupted")
 }
 
 /// Ready when the program is asked to end.

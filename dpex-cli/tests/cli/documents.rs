@@ -146,6 +146,16 @@ fn each_document_says_when_it_was_given_to_the_wrong_command() {
 }
 
 #[test]
+fn two_documents_in_one_text_are_refused_and_change_nothing() {
+    let (alice, server, request, answer) = exchanged();
+    let (before_alice, before_server) = (alice.snapshot(), server.snapshot());
+    let twice = |document: &str| format!("Here:\n{document}\nand again:\n{document}");
+    add(&server, &twice(&request), &[]).fails(2, "failed to add", "leave one of them");
+    update(&alice, &twice(&answer), &[]).fails(2, "failed to accept", "leave one of them");
+    assert_eq!((alice.snapshot(), server.snapshot()), (before_alice, before_server));
+}
+
+#[test]
 fn what_is_no_document_is_refused() {
     let (alice, server) = (Machine::client("alice"), Machine::server());
     add(&server, "Hello Bob, where is my file?", &[]).fails(2, "no dpex document", "the file that came by mail");

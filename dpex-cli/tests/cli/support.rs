@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::running::Running;
+
 /// A person's machine.
 pub(crate) struct Machine {
     dir: TempDir,
@@ -82,7 +84,17 @@ impl Machine {
 
     /// Runs it to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
-        Ended::from(self.command(words).output().expect("the program runs"))
+        self.start(words).ended()
+    }
+
+    /// Runs it beside the test.
+    pub(crate) fn start(&self, words: &[&str]) -> Running {
+        Running::start(self.command(words))
+    }
+
+    /// A place on this machine outside of the home.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// Runs it to its end with something on standard input.

@@ -31,7 +31,7 @@ pub enum DiskRequest {
         /// Which block.
         block: Block,
     },
-    /// Server: the file is not needed any more. Not answered.
+    /// The file is not needed any more; what a client has of it stays, for a later run. Not answered.
     Release {
         /// The transfer.
         id: RequestId,
@@ -59,7 +59,7 @@ pub enum DiskRequest {
         /// The transfer.
         id: RequestId,
     },
-    /// Client: the transfer failed; remove its part. Not answered.
+    /// Client: what has arrived is of no use; remove it. Not answered.
     Discard {
         /// The transfer.
         id: RequestId,

@@ -173,7 +173,8 @@ pub struct Client {
 enum Command {
     List(ListQuery, oneshot::Sender<Result<Page, Failure>>),
     Get(SharePath, Target, mpsc::UnboundedSender<FetchEvent>),
-    Close(oneshot::Sender<()>),
+    /// Within so much time.
+    Close(Duration, oneshot::Sender<()>),
 }
 
 impl Client {
@@ -202,7 +203,8 @@ impl Client {
             files: Files::Targets(HashMap::new()),
             permits: Arc::new(Semaphore::new(PARALLEL)),
         };
-        let mut owner = ClientSession { waiting: HashMap::new(), closing: None, ended: Arc::clone(&ended) };
+        let mut owner =
+            ClientSession { waiting: HashMap::new(), closing: None, leaving: None, ended: Arc::clone(&ended) };
         tokio::spawn(async move {
             session::run(parts, &mut owner).await;
             pump.abort();
@@ -273,8 +275,17 @@ impl Client {
 
     /// Ends the connection, after the server has heard what was said last or two seconds have passed.
     pub async fn close(self) {
+        self.close_within(FAREWELL).await;
+    }
+
+    /// Ends the connection at once. The server is told, so that it need not wait for somebody who is gone.
+    pub async fn leave(self) {
+        self.close_within(Duration::ZERO).await;
+    }
+
+    async fn close_within(self, time: Duration) {
         let (done, closed) = oneshot::channel();
-        if self.commands.send(Command::Close(done)).is_ok() {
+        if self.commands.send(Command::Close(time, done)).is_ok() {
             let _ = closed.await;
         }
     }
@@ -283,7 +294,10 @@ impl Client {
 /// A client's session as its owner.
 struct ClientSession {
     waiting: HashMap<RequestId, Waiter>,
+    /// Until when what was said last may take to be heard.
     closing: Option<(Instant, oneshot::Sender<()>)>,
+    /// The session is closed; its last word is to be sent.
+    leaving: Option<oneshot::Sender<()>>,
     ended: Arc<Mutex<Option<CloseReason>>>,
 }
 
@@ -361,7 +375,7 @@ impl Owner for ClientSession {
                     let _ = events.send(FetchEvent::Failed(Failure::Disconnected));
                 }
             },
-            Some(Command::Close(done)) => self.closing = Some((now + FAREWELL, done)),
+            Some(Command::Close(time, done)) => self.closing = Some((now + time, done)),
             None => session.close(now, CloseCode::Ok, ""),
         }
     }
@@ -370,6 +384,12 @@ impl Owner for ClientSession {
         let over = |(until, _): &mut (Instant, _)| session.is_flushed() || now >= *until;
         if let Some((_, done)) = self.closing.take_if(over) {
             session.close(now, CloseCode::Ok, "");
+            self.leaving = Some(done);
+        }
+    }
+
+    fn on_sent(&mut self) {
+        if let Some(done) = self.leaving.take() {
             let _ = done.send(());
         }
     }

@@ -26,6 +26,8 @@ pub(super) trait Owner: Send {
     fn on_command(&mut self, now: Instant, session: &mut Session, disk: &mut Disk, command: Option<Self::Command>);
     /// Anything the owner waits for that no event tells.
     fn on_turn(&mut self, _now: Instant, _session: &mut Session) {}
+    /// All that the machine wanted to send has been sent.
+    fn on_sent(&mut self) {}
 }
 
 /// What a session task works with.
@@ -47,6 +49,9 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
     let mut commanded = true;
     loop {
         let sent_all = transmit(&mut session, &*transport, &mut buffer).await;
+        if sent_all {
+            owner.on_sent();
+        }
         serve(&mut session, &mut disk, owner);
         if session.is_gone() {
             return session;

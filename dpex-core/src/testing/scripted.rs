@@ -183,10 +183,11 @@ impl Scripted {
         for _ in 0..rounds {
             let before = self.heard.packets.count();
             self.wait(victim, Duration::from_millis(20));
+            self.ack(victim);
+            self.listen(victim);
             if self.heard.packets.count() == before {
                 return;
             }
-            self.ack(victim);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One file being received: pieces into blocks, blocks against their values, values into the root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -16,6 +16,8 @@ const MAX_BLOCK_RANGES: usize = 512;
 pub struct Incoming {
     geometry: Geometry,
     partial: BTreeMap<u64, Partial>,
+    /// Of those, the ones whose every byte is here and whose value was told.
+    complete: BTreeSet<u64>,
     /// Values told, of blocks not yet handed on.
     values: BTreeMap<u64, Digest>,
     told: RangeSet,
@@ -32,6 +34,14 @@ pub struct Incoming {
 struct Partial {
     bytes: Vec<u8>,
     have: RangeSet,
+    /// How many bytes `have` has.
+    count: u64,
+}
+
+impl Partial {
+    fn is_full(&self) -> bool {
+        self.count == self.bytes.len() as u64
+    }
 }
 
 /// A block whose every byte is here and whose value was told: to be verified and written (SUM-5).
@@ -61,6 +71,7 @@ impl Incoming {
         Self {
             geometry,
             partial: BTreeMap::new(),
+            complete: BTreeSet::new(),
             values: BTreeMap::new(),
             told: RangeSet::new(),
             settled: RangeSet::new(),
@@ -90,13 +101,16 @@ impl Incoming {
             std::collections::btree_map::Entry::Vacant(e) => {
                 credit.open(block.len as u64)?;
                 self.opened += block.len as u64;
-                e.insert(Partial { bytes: vec![0; block.len], have: RangeSet::new() })
+                e.insert(Partial { bytes: vec![0; block.len], have: RangeSet::new(), count: 0 })
             }
         };
         if partial.have.ranges() >= MAX_BLOCK_RANGES && !partial.have.touches(offset..end) {
             return Ok(Accepted::No);
         }
-        partial.have.insert(offset..end);
+        partial.count += partial.have.insert(offset..end);
+        if partial.is_full() && self.values.contains_key(&block.index) {
+            self.complete.insert(block.index);
+        }
         let at = usize::try_from(offset - block.offset).expect("inside the block");
         partial.bytes[at..at + bytes.len()].copy_from_slice(bytes);
         Ok(Accepted::Yes)
@@ -113,6 +127,8 @@ impl Incoming {
             return Err(Violation("value of a block told twice"));
         }
         self.values.extend((first..).zip(values.iter().copied()));
+        let full = self.partial.range(first..end).filter(|(_, partial)| partial.is_full()).map(|(index, _)| *index);
+        self.complete.extend(full);
         Ok(())
     }
 
@@ -129,9 +145,7 @@ impl Incoming {
 
     /// The next block that can be verified and written.
     pub fn next_complete(&mut self) -> Option<Complete> {
-        let is_complete =
-            |(index, p): &(&u64, &Partial)| p.have.count() == p.bytes.len() as u64 && self.values.contains_key(index);
-        let index = *self.partial.iter().find(is_complete)?.0;
+        let index = self.complete.pop_first()?;
         let bytes = Bytes::from(self.partial.remove(&index)?.bytes);
         let value = self.values.remove(&index)?;
         let block = self.geometry.block(index)?;

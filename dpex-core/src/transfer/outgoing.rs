@@ -74,6 +74,11 @@ impl Outgoing {
         true
     }
 
+    /// A block could not be read. What of it is left to read is not asked for again.
+    pub fn on_read_failed(&mut self, block: &Block) {
+        self.reading -= block.len;
+    }
+
     /// Takes the next piece to send, of at most `most` bytes and inside one block; opens a block if the credit covers it
     /// (XFR-8).
     pub fn take(&mut self, most: usize, credit: &mut Allowance) -> Option<(u64, &[u8])> {

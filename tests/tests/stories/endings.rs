@@ -18,6 +18,8 @@ fn a_server_that_shuts_down_in_the_middle_tells_its_clients_why() {
         let path = shelve(&world, "file", 1024 * KIB);
         world.connected(client);
         let id = world.get(client, &path, None).expect("connected");
+        // Before the server has heard of the session, it is nobody's business that it ends.
+        world.run_until(Duration::from_secs(10), |world| world.server().log().count() > 0);
         let middle = world.rng().up_to(Duration::from_secs_f64(1_048_576.0 / link.rate as f64));
         world.run_for(middle);
         if world[client].outcome(id).is_some() {

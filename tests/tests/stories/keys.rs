@@ -20,14 +20,14 @@ fn keys_are_updated_again_and_again_in_the_middle_of_a_transfer_and_nothing_is_l
         let size = world.rng().within(100 * KIB..1000 * KIB);
         let path = shelve(&world, "file", size);
         world.connected(client);
-        let packets = world.rng().within(1..200);
+        let packets = world.rng().within(1..size / 5000);
         world.update_keys_every(packets);
         let id = world.get(client, &path, None).expect("connected");
         finish(&mut world, client, &[id]);
         assert_whole(&world, client, id, "file", size);
         world.assert_quiet();
         assert_delivered(&world, client, "file", size);
-        let epochs: Vec<_> = world.server().sessions().map(|session| session.epoch()).collect();
-        assert!(epochs.iter().all(|epoch| *epoch > 0), "{epochs:?}\n{world:?}");
+        let epochs = world.server().sessions().map(|session| session.epoch()).max();
+        assert!(epochs > Some(0), "{world:?}");
     });
 }

@@ -144,7 +144,7 @@ impl Fetching {
             }
         };
         let before = std::mem::replace(request, ending);
-        self.forget(id, before);
+        self.forget(id, before, &why);
         control.send(&match code {
             FailCode::Cancelled => Message::Cancel { id },
             code => Message::Fail { id, code, text: String::new(), used: 0 },
@@ -152,8 +152,8 @@ impl Fetching {
         self.events.push_back(Event::Failed { id, why });
     }
 
-    /// Lets go of what a request held.
-    fn forget(&mut self, id: RequestId, request: Request) {
+    /// Lets go of what a request held. What has arrived is kept for a later run, unless it is wrong or out of date.
+    fn forget(&mut self, id: RequestId, request: Request, why: &Failure) {
         match request {
             Request::Asked { early } => {
                 self.early_pieces -= early.len();
@@ -161,7 +161,10 @@ impl Fetching {
             }
             Request::Receiving(r) => {
                 self.pending_values -= r.incoming.pending_values();
-                self.wants.push_back(DiskRequest::Discard { id });
+                self.wants.push_back(match why {
+                    Failure::Mismatch | Failure::Refused { .. } => DiskRequest::Discard { id },
+                    Failure::Store(_) | Failure::Cancelled | Failure::Disconnected => DiskRequest::Release { id },
+                });
             }
             Request::Listing | Request::Ending { .. } => {}
         }
@@ -176,7 +179,7 @@ impl Fetching {
         let queued: Vec<_> = queued.collect();
         for (id, request) in std::mem::take(&mut self.requests) {
             let told = matches!(request, Request::Ending { .. });
-            self.forget(id, request);
+            self.forget(id, request, &Failure::Disconnected);
             if !told {
                 self.events.push_back(Event::Failed { id, why: Failure::Disconnected });
             }
@@ -339,9 +342,10 @@ impl Fetching {
         }
         self.grants.open(used - opened)?;
         self.max_data_due |= self.grants.release(now, used - written, rtt);
-        self.forget(id, request);
+        let why = Failure::Refused { code, text };
+        self.forget(id, request, &why);
         if !told {
-            self.events.push_back(Event::Failed { id, why: Failure::Refused { code, text } });
+            self.events.push_back(Event::Failed { id, why });
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ use crate::wire::message::{FailCode, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Message, 
 const MAX_ACTIVE: usize = 1024;
 /// Unacknowledged answers beyond which no further message is read (XFR-4).
 const MAX_BACKLOG: usize = 256 * 1024;
+/// Listings made at once. A page is in nobody's credit, so that many at once would be the memory of all of them.
+const MAX_LISTINGS: usize = 8;
 /// Files open at once.
 const MAX_OPEN: usize = 64;
 /// The smallest remainder of a packet worth a further DATA frame.
@@ -33,6 +35,7 @@ pub(super) struct Serving {
     /// Transfers that may have something to send.
     ready: BTreeSet<RequestId>,
     open: usize,
+    listings: usize,
     allowance: Allowance,
     memory: usize,
     /// Disk requests not yet answered, and of those the bytes of reads whose transfer has ended.
@@ -69,6 +72,7 @@ impl Serving {
             reading: VecDeque::new(),
             ready: BTreeSet::new(),
             open: 0,
+            listings: 0,
             allowance: Allowance::default(),
             memory: 0,
             unanswered: 0,
@@ -82,7 +86,10 @@ impl Serving {
 
     /// May another message be read?
     pub(super) fn has_room(&self, control: &ControlSender) -> bool {
-        self.requests.len() < MAX_ACTIVE && self.unanswered < MAX_ACTIVE && control.backlog() <= MAX_BACKLOG
+        self.requests.len() < MAX_ACTIVE
+            && self.unanswered < MAX_ACTIVE
+            && self.listings < MAX_LISTINGS
+            && control.backlog() <= MAX_BACKLOG
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -111,6 +118,7 @@ impl Serving {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, MAX_PAGE_ENTRIES);
                 let query = ListQuery { path, after, limit, recursive };
                 self.want(DiskRequest::List { id, query: query.clone() });
+                self.listings += 1;
                 self.requests.insert(id, Request::Listing { query });
             }
             Message::Get { id, path, resume } => {
@@ -187,7 +195,8 @@ impl Serving {
             Some(Request::Sending(s)) => {
                 self.memory -= s.out.memory();
                 self.orphaned += s.out.reading();
-                if !s.out.all_read() {
+                // Once it is done, it has been released.
+                if !s.done {
                     self.release(id);
                 }
             }
@@ -251,7 +260,10 @@ impl Serving {
     pub(super) fn handle_disk(&mut self, reply: DiskReply, control: &mut ControlSender) {
         self.unanswered = self.unanswered.saturating_sub(1);
         match reply {
-            DiskReply::Listed { id, result } => self.on_listed(id, result, control),
+            DiskReply::Listed { id, result } => {
+                self.listings -= 1;
+                self.on_listed(id, result, control);
+            }
             DiskReply::Opened { id, result } => self.on_opened(id, result, control),
             DiskReply::Read { id, block, result } => {
                 let Some(Request::Sending(s)) = self.requests.get_mut(&id) else {
@@ -268,7 +280,12 @@ impl Serving {
                         self.memory = self.memory + s.out.memory() - before;
                         self.finish_reading(id, control);
                     }
-                    Err(e) => self.on_store_error(id, &e, control),
+                    Err(e) => {
+                        // Answered, so its bytes are not waited for any more when the request ends below.
+                        s.out.on_read_failed(&block);
+                        self.memory -= block.len;
+                        self.on_store_error(id, &e, control);
+                    }
                 }
             }
             DiskReply::Ready { .. } | DiskReply::Written { .. } | DiskReply::Committed { .. } => {}

@@ -102,10 +102,16 @@ impl ClientHost {
         self.disk.pending()
     }
 
-    /// Bytes of file content: what the session holds, and no less than what waits to be written.
+    /// Bytes of file content that the session says it holds.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        self.session.as_ref().map_or(0, |session| session.memory()).max(self.disk.pending_bytes() as u64)
+        self.session.as_ref().map_or(0, |session| session.memory())
+    }
+
+    /// Bytes of file content that wait to be written.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        self.disk.pending_bytes() as u64
     }
 
     /// What the session told since this was asked last.

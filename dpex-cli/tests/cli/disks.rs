@@ -1,0 +1,112 @@
+//! Disks that are full or read-only. Small ones are mounted for the purpose, which takes root.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::site::{Site, hash, put, summary, text};
+
+/// A disk in memory, gone with this value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None`, and a word about it, for a process that may not mount.
+    fn mount(at: PathBuf, options: &str) -> Option<Self> {
+        fs::create_dir(&at).expect("writable");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "dpex-test"]).arg(&at).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("SKIPPED: this process may not mount a small disk");
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("readable").map(|entry| entry.expect("readable").file_name());
+        let mut names: Vec<String> = entries.map(|name| name.into_string().expect("text")).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "unmounted");
+    }
+}
+
+#[test]
+fn a_file_larger_than_the_disk_is_refused_before_a_byte_of_it_is_written() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("file"), 5 << 20, "file");
+    let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=4m") else { return };
+    let _server = site.serve();
+    let ended = alice.run(&["-q", "client", "get", "file", "--to", "disk"]);
+    ended.fails(6, "the disk is full", "make room");
+    assert_eq!(disk.names(), [""; 0]);
+}
+
+#[test]
+fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_it_succeeds() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = ["a", "b"].map(|name| put(&site.shelf("alice").join(name), 5 << 20, name));
+    let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=8m") else { return };
+    let _server = site.serve();
+    // Each file fits when it begins; both do not.
+    let ended = alice.run(&["-q", "client", "getall", "--to", "disk"]);
+    ended.fails(6, "the disk is full", "make room");
+    let names = disk.names();
+    assert!(names.iter().any(|name| name.ends_with(".part")), "the part is kept: {names:?}");
+    assert!(names.len() <= 3, "at most one file, a part and its sidecar: {names:?}");
+
+    let grown = Command::new("mount").args(["-o", "remount,size=16m"]).arg(&disk.0).status();
+    assert!(grown.is_ok_and(|status| status.success()), "more room");
+    alice.run(&["client", "getall", "--to", "disk"]).ok();
+    assert_eq!(disk.names(), ["a", "b"]);
+    assert_eq!(["a", "b"].map(|name| hash(&disk.0.join(name))), served);
+}
+
+#[test]
+fn a_read_only_target_is_a_disk_problem_and_costs_nothing_on_the_server() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("docs/file"), 1000, "file");
+    let Some(disk) = SmallDisk::mount(alice.path("disk"), "ro") else { return };
+    let mut server = site.serve();
+    let ended = alice.run(&["-q", "client", "getall", "--to", "disk"]);
+    ended.fails(6, "read-only", "target folder");
+    let below = disk.0.join("below");
+    alice.run(&["client", "getall", "--to", text(&below)]).fails(6, "read-only", "");
+    server.wait_for("closed", |record| {
+        assert_ne!(record["type"], "delivered");
+        true
+    });
+}
+
+#[test]
+fn a_home_on_a_read_only_disk_still_tells_why_it_cannot_connect() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("file"), 1000, "file");
+    let _server = site.serve();
+    let home = alice.home();
+    let frozen = |mode: &str| {
+        let remounted = Command::new("mount").args(["-o", mode]).arg(&home).arg(&home).status();
+        remounted.is_ok_and(|status| status.success())
+    };
+    if !frozen("bind") {
+        eprintln!("SKIPPED: this process may not mount");
+        return;
+    }
+    let bound = SmallDisk(home.clone());
+    assert!(frozen("remount,bind,ro"), "read-only");
+    // Without a stamp that is kept there is no handshake, else what was sent could be replayed.
+    alice.run(&["-q", "client", "get", "file"]).fails(6, "read-only", "must be writable");
+    assert!(!alice.path("file").exists());
+    drop(bound);
+    let ended = alice.run(&["client", "get", "file", "--json"]);
+    assert_eq!(summary(&ended), (1, 0, 0));
+}

@@ -1,0 +1,224 @@
+//! How commands that speak to the other side end when something is wrong, and what they leave behind.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::site::{Site, free_port, hash, put, summary, text};
+use crate::support::Machine;
+
+/// What is in a folder, in order.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_client_without_a_server_is_told_what_makes_one_known() {
+    let alice = Machine::client("alice");
+    for words in [&["client", "ls"][..], &["client", "getall"], &["client", "get", "x"]] {
+        alice.run(words).fails(3, "knows no server yet", "dpex client update");
+    }
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    alice.run(&["client", "ls", "--server", "files"]).fails(3, "no server of the name `files`", "bobs-files");
+}
+
+#[test]
+fn a_silent_port_is_given_up_after_twenty_seconds_with_everything_it_may_mean() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    // Bound and never read: silent, as opposed to closed.
+    let _silent = UdpSocket::bind(("127.0.0.1", site.port)).expect("free");
+    let began = Instant::now();
+    let ended = alice.run(&["-q", "client", "get", "x", "--to", "in"]);
+    let took = began.elapsed();
+    ended.fails(4, "no answer", "port not forwarded");
+    assert!((Duration::from_secs(19)..Duration::from_secs(25)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn what_is_not_on_offer_is_refused_by_name_and_the_rest_arrives() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("a.txt"), 10, "a");
+    let _server = site.serve();
+    for words in [["client", "get", "b.txt"], ["client", "get", "*.pdf"], ["client", "get", "a.txt/b"]] {
+        let ended = alice.run(&[&["-q"][..], &words, &["--to", "in"]].concat());
+        ended.fails(5, &format!("there is no `{}` on offer", words[2]), "dpex client ls");
+        assert_eq!(names(&alice.path("in")), [""; 0]);
+    }
+    alice.run(&["client", "ls", "b"]).fails(5, "failed to list `b`: no such file", "dpex client ls");
+    alice.run(&["client", "get", "../up"]).fails(2, "`../up` is not a name on a server", "relative");
+    alice.run(&["client", "get", "[a"]).fails(2, "`[a` is not a pattern", "backslash");
+
+    let some = alice.run(&["-q", "client", "get", "b.txt", "a.txt", "--to", "in"]);
+    some.fails(1, "there is no `b.txt` on offer", "the lines above");
+    assert_eq!(names(&alice.path("in")), ["a.txt"]);
+}
+
+#[test]
+fn a_port_in_use_and_a_home_in_use_are_told_apart() {
+    let site = Site::new();
+    let taken = UdpSocket::bind(("127.0.0.1", site.port)).expect("free");
+    let serve = ["server", "serve", "--listen", "127.0.0.1"];
+    site.server.run(&serve).fails(2, &format!("failed to listen on 127.0.0.1:{}", site.port), "another port");
+    drop(taken);
+    let _server = site.serve();
+    let other = free_port().to_string();
+    let twice = site.server.run(&[&serve[..], &["--port", &other]].concat());
+    twice.fails(2, "a server runs already", "stop it first");
+    site.server.run(&["server", "serve", "--listen", "203.0.113.9"]).fails(2, "a server runs already", "stop it first");
+}
+
+#[test]
+fn a_server_that_was_not_set_up_or_cannot_listen_there_does_not_start() {
+    let machine = Machine::new();
+    machine.run(&["server", "serve"]).fails(2, "there is no server in", "dpex server init");
+    assert!(!machine.home().exists());
+    let site = Site::new();
+    // An address kept for examples: no machine has it.
+    let ended = site.server.run(&["server", "serve", "--listen", "203.0.113.9"]);
+    ended.fails(2, "failed to listen on 203.0.113.9", "an address that this machine has");
+}
+
+#[test]
+fn ctrl_c_leaves_the_part_and_no_name_and_the_same_command_then_succeeds() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = put(&site.shelf("alice").join("big"), 200 << 20, "big");
+    let mut server = site.serve();
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut get = alice.start(&["client", "get", "big", "--to", "in", "--json"]);
+        get.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+        let began = Instant::now();
+        get.signal(signal);
+        let ended = get.ended();
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(ended.stderr, "error: interrupted\nhint: run the same command again\n");
+        assert_eq!(names(&alice.path("in")), [".big.dpexpart", "big.part"]);
+        let began = Instant::now();
+        let closed = server.wait_for("closed", |_| true);
+        assert_eq!(closed["by"], "peer", "the client said goodbye: {closed}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    let ended = alice.run(&["client", "get", "big", "--to", "in", "--json"]);
+    assert_eq!(summary(&ended), (1, 0, 0));
+    assert_eq!(names(&alice.path("in")), ["big"]);
+    assert_eq!(hash(&alice.path("in/big")), served);
+}
+
+#[test]
+fn ctrl_c_ends_a_client_that_waits_for_a_silent_server() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let silent = UdpSocket::bind(("127.0.0.1", site.port)).expect("free");
+    silent.set_read_timeout(Some(Duration::from_secs(100))).expect("a socket");
+    let get = alice.start(&["client", "ls", "--json"]);
+    silent.recv(&mut [0; 1500]).expect("it knocks");
+    let began = Instant::now();
+    get.signal(Signal::INT);
+    let ended = get.ended();
+    assert_eq!((ended.code, &*ended.stderr), (Some(130), "error: interrupted\nhint: run the same command again\n"));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn many_commands_that_were_interrupted_lock_nobody_out() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("big"), 50 << 20, "big");
+    let _server = site.serve();
+    // More than the sessions that a person may have, in less than the time after which an idle one is evicted.
+    for _ in 0..6 {
+        let mut get = alice.start(&["client", "get", "big", "--to", "in", "--json"]);
+        get.wait_for("progress", |_| true);
+        get.signal(Signal::INT);
+        assert_eq!(get.ended().code, Some(130));
+    }
+    alice.ok(&["client", "ls"]);
+}
+
+#[test]
+fn a_server_that_is_stopped_says_so_to_those_who_are_fetching() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = put(&site.shelf("alice").join("big"), 200 << 20, "big");
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = site.serve();
+        let mut get = alice.start(&["client", "get", "big", "--to", "in", "--json"]);
+        get.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+        let began = Instant::now();
+        server.signal(signal);
+        let (stopped, ended) = (server.ended(), get.ended());
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        assert_eq!(stopped.code, Some(0), "{stopped:?}");
+        assert!(stopped.stderr.ends_with("stopped\n"), "{stopped:?}");
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(
+            ended.stderr.contains("error: the server was stopped\nhint: run the same command again when it is back")
+        );
+        assert_eq!(names(&alice.path("in")), [".big.dpexpart", "big.part"]);
+    }
+    let _server = site.serve();
+    alice.ok(&["client", "getall", "--to", "in"]);
+    assert_eq!(hash(&alice.path("in/big")), served);
+}
+
+#[test]
+fn a_server_that_is_killed_is_given_up_within_its_idle_time() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("big"), 200 << 20, "big");
+    let server = site.serve();
+    let mut get = alice.start(&["client", "get", "big", "--to", "in", "--json"]);
+    get.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+    server.signal(Signal::KILL);
+    let began = Instant::now();
+    let ended = get.ended();
+    let took = began.elapsed();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("error: the server does not answer any more"), "{ended:?}");
+    assert!((Duration::from_secs(5)..Duration::from_secs(40)).contains(&took), "{took:?}");
+    assert_eq!(names(&alice.path("in")), [".big.dpexpart", "big.part"]);
+}
+
+#[test]
+fn an_unwritable_target_is_told_before_anything_is_asked_of_the_server() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let file = alice.file("file", "");
+    // Nobody serves: a command that asked first would wait for an answer.
+    let began = Instant::now();
+    let ended = alice.run(&["client", "getall", "--to", text(&file.join("in"))]);
+    ended.fails(6, "failed to receive into", "");
+    let ended = alice.run(&["client", "getall", "--to", text(&file)]);
+    ended.fails(6, "failed to receive into", "");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_person_whose_words_were_not_compared_is_offered_nothing_where_that_is_asked_for() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("a.txt"), 10, "a");
+    let server = site.server.command(&["server", "serve", "--listen", "127.0.0.1", "--json"]);
+    let start = |mut server: std::process::Command| {
+        server.env("DPEX_REQUIRE_CONFIRMED", "true");
+        let mut running = crate::running::Running::start(server);
+        running.wait_for("serving", |_| true);
+        running
+    };
+    let unconfirmed = start(server);
+    assert_eq!(alice.ok(&["client", "ls"]), "");
+    alice.run(&["-q", "client", "get", "a.txt"]).fails(5, "there is no `a.txt` on offer", "");
+    drop(unconfirmed);
+    site.server.ok(&["server", "confirm", "alice"]);
+    let _confirmed = start(site.server.command(&["server", "serve", "--listen", "127.0.0.1", "--json"]));
+    assert_eq!(alice.ok(&["client", "ls"]), "a.txt\n");
+}
