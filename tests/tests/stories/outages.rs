@@ -89,7 +89,7 @@ fn darkness_longer_than_the_idle_time_out_ends_both_sides_and_frees_what_they_he
             CloseReason { by: Closer::Us, code: CloseCode::Idle, text: "nothing was heard from the peer".to_owned() };
         assert_eq!(world[client].standing(), &Standing::Ended(reason.clone()));
         assert!(matches!(world[client].outcome(id), Some(Outcome::Failed(Failure::Disconnected))));
-        assert_eq!(world[client].store().parts(), [], "nothing is left lying about");
+        assert_eq!(world[client].store().names(), [], "nothing unfinished has its name");
         assert_eq!(world.server().ended(), [(world.person(client), reason)]);
         assert_eq!(world.server().endpoint().sessions(), 0);
     });
