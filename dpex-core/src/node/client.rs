@@ -19,7 +19,7 @@ use crate::types::{Digest, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
-/// How long closing waits for the server to hear what was said last.
+/// How long closing waits for the server to hear what was said last, and for the disk.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Hands out the stamps of handshakes.
@@ -273,7 +273,8 @@ impl Client {
         Fetch(receiver)
     }
 
-    /// Ends the connection, after the server has heard what was said last or two seconds have passed.
+    /// Ends the connection, after the server has heard what was said last or two seconds have passed. What the disk was
+    /// told to do is done by then, or has had as much time again.
     pub async fn close(self) {
         self.close_within(FAREWELL).await;
     }
@@ -388,9 +389,14 @@ impl Owner for ClientSession {
         }
     }
 
-    fn on_sent(&mut self) {
+    fn on_sent(&mut self, disk: &mut Disk) {
         if let Some(done) = self.leaving.take() {
-            let _ = done.send(());
+            let settled = disk.settled();
+            tokio::spawn(async move {
+                // A disk that hangs keeps nobody.
+                let _ = tokio::time::timeout(FAREWELL, settled).await;
+                let _ = done.send(());
+            });
         }
     }
 }

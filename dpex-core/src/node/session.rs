@@ -27,7 +27,7 @@ pub(super) trait Owner: Send {
     /// Anything the owner waits for that no event tells.
     fn on_turn(&mut self, _now: Instant, _session: &mut Session) {}
     /// All that the machine wanted to send has been sent.
-    fn on_sent(&mut self) {}
+    fn on_sent(&mut self, _disk: &mut Disk) {}
 }
 
 /// What a session task works with.
@@ -50,7 +50,7 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
     loop {
         let sent_all = transmit(&mut session, &*transport, &mut buffer).await;
         if sent_all {
-            owner.on_sent();
+            owner.on_sent(&mut disk);
         }
         serve(&mut session, &mut disk, owner);
         if session.is_gone() {
