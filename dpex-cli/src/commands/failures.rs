@@ -28,6 +28,7 @@ pub(super) fn explain(failure: &Failure) -> (Blame, String) {
     match failure {
         Failure::Refused { code, .. } => (Blame::Refused, refusal(*code).to_owned()),
         Failure::Store(e) => (store_blame(e), store_reason(e)),
+        Failure::TooLarge => (Blame::Partial, failure.to_string()),
         Failure::Mismatch => (Blame::Verification, "what came does not match its hash".to_owned()),
         Failure::Cancelled => (Blame::Interrupted, "given up".to_owned()),
         Failure::Disconnected => (Blame::NoAnswer, "the connection ended".to_owned()),

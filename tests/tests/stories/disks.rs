@@ -117,7 +117,11 @@ fn a_disk_that_fails_while_it_is_written_to_fails_the_file_and_publishes_nothing
         assert!(matches!(world[client].outcome(id), Some(Outcome::Failed(Failure::Store(StoreError::Io(_))))));
         world.assert_quiet();
         assert!(world.server().log().any(|r| *r == Record::Aborted(path.clone(), FailCode::Io)), "{world:?}");
-        assert_eq!(world[client].store().parts(), std::slice::from_ref(&path), "what has arrived stays for a later run");
+        assert_eq!(
+            world[client].store().parts(),
+            std::slice::from_ref(&path),
+            "what has arrived stays for a later run"
+        );
         assert!(world[client].store().read(&path).is_none());
     });
 }
