@@ -91,7 +91,8 @@ Example:  dpex client init --name alice > alice.json")]
     Ls(LsArgs),
     /// Fetch files, folders, or what a pattern such as '*.pdf' matches
     #[command(after_help = "\
-What was interrupted goes on where it stopped when the same command is run again.
+Files that are here already are not fetched again, so the same command can be run again after an
+interruption; the file it was at starts over.
 
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),

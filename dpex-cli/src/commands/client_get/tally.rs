@@ -136,12 +136,12 @@ impl Tally {
         let all: Vec<Missing> = unmatched.chain(self.failed).collect();
         let Some(Missing { blame, name, why }) = all.first() else { return Ok(()) };
         let uniform = self.fetched + self.here == 0 && all.iter().all(|missing| missing.blame == *blame);
-        let blame = if uniform { *blame } else { Blame::Partial };
+        let (cause, blame) = (*blame, if uniform { *blame } else { Blame::Partial });
         let message = match all.len() {
             1 => format!("failed to get `{name}`: {why}"),
             n => format!("failed to get {n} files; the first, `{name}`: {why}"),
         };
-        Err(failures::with_hint(CliError::new(blame, message)))
+        Err(failures::hint_at(CliError::new(blame, message), cause))
     }
 }
 
