@@ -115,7 +115,7 @@ fn who_knows_the_knock_and_no_enrolment_is_ignored() {
     gate.assert_ignored(&init, "an enrolment that this server does not have");
     assert_eq!(gate.host.endpoint().counters().bad_tag, 1);
     let mut host = gate.host;
-    host.with_endpoint(|e| e.enrol(stranger.person()));
+    host.with_endpoint(|e| e.enrol(stranger.person()).expect("room"));
     host.advance(Duration::from_secs(1));
     host.deliver(CLIENT, &init);
     assert_eq!(host.take_sent().len(), 1, "the control");
@@ -270,7 +270,7 @@ fn who_was_expelled_or_has_expired_gets_silence() {
     let mut gate = Gate::new();
     let mut person = gate.keys.person();
     person.not_after = Some(Gate::stamp(10));
-    gate.host.with_endpoint(|e| e.enrol(person));
+    gate.host.with_endpoint(|e| e.enrol(person).expect("room"));
     let init = gate.init(0);
     assert_eq!(gate.cost(&init).1, 1, "before it expires");
     gate.host.advance(Duration::from_secs(11));

@@ -25,7 +25,7 @@ impl Loaded {
         let mut keys = vec![first.clone()];
         for _ in 0..12 {
             let another = first.another();
-            host.with_endpoint(|e| e.enrol(another.person()));
+            host.with_endpoint(|e| e.enrol(another.person()).expect("room"));
             keys.push(another);
         }
         host.let_crypto_wait(true);
@@ -138,7 +138,7 @@ fn the_queue_of_signatures_is_bounded_and_what_is_above_is_dropped() {
     // Cookies are had in good time; then a hundred people come at once.
     let people: Vec<_> = (0..100).map(|_| keys.another()).collect();
     for person in &people {
-        host.with_endpoint(|e| e.enrol(person.person()));
+        host.with_endpoint(|e| e.enrol(person.person()).expect("room"));
     }
     let stamp = |n: i64| Timestamp::new(BEGINNING + n, 0).expect("whole seconds");
     for (n, person) in (0..).zip(&people) {

@@ -8,7 +8,7 @@ use dpex_core::testing::world::{ClientConfig, ClientId, Outcome, ServerConfig, S
 use dpex_core::wire::frame::CloseCode;
 use dpex_core::wire::message::RequestId;
 
-use crate::support::{KIB, PATIENCE, SEEDS, assert_delivered, assert_whole, finish, ordinary, path, shelve};
+use crate::support::{KIB, PATIENCE, SEEDS, assert_delivered, assert_whole, finish, ordinary, shelve};
 
 const SIZE: u64 = 1024 * KIB;
 
