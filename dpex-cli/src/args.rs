@@ -42,13 +42,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "DPEX_CONFIG", value_name = "FILE", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     /// Print answers as JSON, one object a line, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "json")]
     pub(crate) json: bool,
     /// No guidance and no progress, only answers and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "quiet")]
     pub(crate) quiet: bool,
     /// Say more of what is done
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "verbose")]
     pub(crate) verbose: bool,
 }
 
@@ -91,7 +91,8 @@ Example:  dpex client init --name alice > alice.json")]
     Ls(LsArgs),
     /// Fetch files, folders, or what a pattern such as '*.pdf' matches
     #[command(after_help = "\
-What was interrupted goes on where it stopped when the same command is run again.
+Files that are here already are not fetched again, so the same command can be run again after an
+interruption; the file it was at starts over.
 
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),

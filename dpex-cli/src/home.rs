@@ -1,8 +1,8 @@
 //! The home: where this machine's identities, enrolments and settings live.
 //!
 //! ```text
-//! HOME/server/  dpex.toml  identity.pem  knock.key     clients/NAME/{client.json, outgoing/}  log/  state/
-//! HOME/client/  dpex.toml  identity.pem  request.json  servers/NAME.json                            state/
+//! HOME/server/  dpex.toml  identity.pem  knock.key     clients/NAME/{client.json, outgoing/}  state/
+//! HOME/client/  dpex.toml  identity.pem  request.json  servers/NAME.json                      state/
 //! ```
 //!
 //! Everything secret is a file of mode 0600 in folders of mode 0700; anything looser is refused, never mended

@@ -19,7 +19,7 @@ pub(crate) use escape::escape;
 pub(crate) use format::{day, minute, size};
 pub(crate) use progress::Waiting;
 pub(crate) use table::Table;
-pub(crate) use transfer::{End, Transfer, Transfers};
+pub(crate) use transfer::{End, Transfer, Transfers, not_fetched};
 
 /// How to talk, as the global flags say.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,7 @@
 //! The program as a person runs it: the real binary, its output, its exit codes, and what it leaves on the disk.
 
+#[path = "cli/demo.rs"]
+mod demo;
 #[path = "cli/disks.rs"]
 mod disks;
 #[path = "cli/documents.rs"]

@@ -9,7 +9,7 @@ mod disk;
 mod server;
 mod session;
 
-pub use client::{Client, ConnectError, Fetch, FetchEvent, ListError, Stamps, Target, connect};
+pub use client::{Client, ConnectError, Fetch, FetchEvent, ListError, MAX_LISTING, Stamps, Target, connect};
 pub use server::{Host, Record, Server, SessionInfo, StartError};
 
 use std::time::SystemTime;

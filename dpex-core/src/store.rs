@@ -69,6 +69,25 @@ pub struct Page {
     pub skipped: u64,
 }
 
+impl Page {
+    /// Could this be the answer to `query`? That is: no more entries than asked for, in ascending order after
+    /// [`ListQuery::after`], and each where the query looks.
+    #[must_use]
+    pub fn answers(&self, query: &ListQuery) -> bool {
+        let depth = query.path.parts().count() + 1;
+        let is_wanted = |entry: &Entry| {
+            if entry.path == query.path {
+                return matches!(entry.kind, EntryKind::File(_));
+            }
+            entry.path.starts_with(&query.path) && (query.recursive || entry.path.parts().count() == depth)
+        };
+        let after = query.after.iter().chain(self.entries.iter().map(|entry| &entry.path));
+        self.entries.len() <= query.limit.max(1)
+            && self.entries.iter().all(is_wanted)
+            && after.is_sorted_by(|before, entry| before < entry)
+    }
+}
+
 /// A file to be received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {

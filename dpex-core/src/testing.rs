@@ -1,6 +1,7 @@
 //! The network in a test tube, and the test doubles of the three joints.
 
 mod counting_suite;
+pub mod fuzz;
 mod mem_store;
 mod mem_transport;
 mod null_suite;

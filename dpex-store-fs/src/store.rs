@@ -17,7 +17,7 @@ use crate::listing::View;
 use crate::receiving;
 use crate::source::FsSource;
 
-/// What the owner of the folder may choose: the heading `[store.fs]` of the configuration.
+/// What the owner of the folder may choose: the heading `[store-fs]` of the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {

@@ -1,4 +1,4 @@
-//! What `[transport.udp]` may say.
+//! What `[transport-udp]` may say.
 
 use serde::Deserialize;
 

@@ -1,5 +1,5 @@
 //! What was wrong with DataPeerExchange, which dpex replaces, each as a sentence that must stay true.
-//! The list is the opening of PROTOCOL.md's design: a gate without a secret, replay, forged mails, escapes, no
+//! In short: a gate without a secret, replay, forged mails, escapes, no
 //! authentication of the ciphertext, crashes on folders and long listings, one client at a time.
 
 #[path = "regressions/house.rs"]

@@ -20,7 +20,7 @@ use crate::backends;
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
 use crate::home::Role;
-use crate::ui::{End, Transfer, Transfers};
+use crate::ui::{self, Transfer, Transfers};
 
 use choose::Wanted;
 use tally::Tally;
@@ -85,6 +85,9 @@ async fn fetch_all(
     existing: Existing,
 ) -> CliResult<Tally> {
     let chosen = wanted.choose(client).await?;
+    for word in &chosen.unmatched {
+        ui::not_fetched(context.ui, word, tally::NOT_OFFERED)?;
+    }
     let mut tally = Tally::begin(chosen.unmatched, chosen.skipped);
     let sizes = chosen.entries.iter().map(|e| if let EntryKind::File(m) = &e.kind { m.size } else { 0 });
     let mut transfers = Transfers::begin(context.ui, sizes.sum(), Instant::now());
@@ -108,7 +111,7 @@ async fn fetch_all(
 async fn make_folder(store: &dyn FileStore, path: &SharePath, shown: &Transfers, tally: &mut Tally) -> CliResult {
     if let Err(e) = store.make_folder(path).await {
         let line = shown.start(path.as_str(), 0, 0)?;
-        shown.end(&line, &End::Failed(tally.store_failed(&e)))?;
+        shown.end(&line, &tally.not_stored(path, &e))?;
     }
     Ok(())
 }
@@ -134,7 +137,7 @@ impl Job<'_> {
                         self.begin(path.clone(), events.clone());
                         under_way.insert(path, line);
                     }
-                    Err(e) => shown.end(&line, &tally.not_stored(&e))?,
+                    Err(e) => shown.end(&line, &tally.not_stored(&path, &e))?,
                 }
             }
             if under_way.is_empty() {
@@ -149,7 +152,7 @@ impl Job<'_> {
                     continue;
                 }
                 FetchEvent::Finished { path: name, root, size } => tally.finished(&path, &name, root, size),
-                FetchEvent::Failed(failure) => tally.failed(&failure),
+                FetchEvent::Failed(failure) => tally.failed(&path, &failure),
             };
             shown.end(line, &end)?;
             under_way.remove(&path);

@@ -18,6 +18,8 @@ pub(super) fn listing(error: &ListError, path: &SharePath, client: &Client) -> C
             let (blame, why) = explain(failure);
             with_hint(CliError::new(blame, format!("failed to list {what}: {why}")))
         }
+        ListError::TooLong => CliError::new(Blame::Partial, format!("failed to list {what}: {error}"))
+            .hint("list or get one folder of it at a time"),
         ListError::Disordered => CliError::new(Blame::Verification, format!("failed to list {what}: {error}"))
             .hint("the server does not keep to the protocol; update dpex on both sides"),
     }
@@ -28,6 +30,7 @@ pub(super) fn explain(failure: &Failure) -> (Blame, String) {
     match failure {
         Failure::Refused { code, .. } => (Blame::Refused, refusal(*code).to_owned()),
         Failure::Store(e) => (store_blame(e), store_reason(e)),
+        Failure::TooLarge => (Blame::Partial, failure.to_string()),
         Failure::Mismatch => (Blame::Verification, "what came does not match its hash".to_owned()),
         Failure::Cancelled => (Blame::Interrupted, "given up".to_owned()),
         Failure::Disconnected => (Blame::NoAnswer, "the connection ended".to_owned()),
@@ -65,7 +68,13 @@ pub(super) fn store_reason(error: &StoreError) -> String {
 
 /// Adds what to do next.
 pub(super) fn with_hint(error: CliError) -> CliError {
-    let hint = match error.blame() {
+    let blame = error.blame();
+    hint_at(error, blame)
+}
+
+/// Adds what to do next about a cause that the exit code does not tell.
+pub(super) fn hint_at(error: CliError, cause: Blame) -> CliError {
+    let hint = match cause {
         Blame::Refused => "`dpex client ls` lists what is on offer; run the same command again if it has changed",
         Blame::Disk => "make room or check the target folder, then run the same command again",
         Blame::Verification => "run the same command again; if it stays so, ask the person who runs the server",

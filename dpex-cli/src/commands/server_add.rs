@@ -121,7 +121,10 @@ fn report(context: &Context, part: &Part, change: &Change, name: &Slug, person: 
     let outgoing = part.people().outgoing(name);
     let (said, state) = match change {
         Change::New(_) => ("is enrolled", "new"),
-        Change::Replace(_) => ("is enrolled anew, with the same files; the old enrolment has ended", "replaced"),
+        Change::Replace(_) => (
+            "is enrolled anew, with the same files; the old enrolment ends when a running server is restarted",
+            "replaced",
+        ),
         Change::Same(_) => ("was enrolled before; this is the same answer again", "same"),
     };
     if ui.json {

@@ -1,7 +1,7 @@
 //! Progress of many files at once: a line for each that is under way and one for all.
 //!
 //! On a terminal the lines move, beginning after 250 ms; without one, each file is a plain line when it ends; with `-q`
-//! there is nothing, and with `--json` each beginning, end, and second of a file is a record.
+//! there are only those that failed, and with `--json` each beginning, end, and second of a file is a record.
 
 use std::time::{Duration, Instant};
 
@@ -107,8 +107,9 @@ impl Transfers {
             };
             return self.ui.record("file", record);
         }
-        if !self.ui.quiet {
-            self.lines.suspend(|| super::talk(&ended(file, end)));
+        // What failed is an error, and told to everybody.
+        if !self.ui.quiet || matches!(end, End::Failed(_)) {
+            self.lines.suspend(|| super::talk(&ended(&file.path, file.size, end)));
         }
         Ok(())
     }
@@ -119,14 +120,21 @@ impl Transfers {
     }
 }
 
+/// Something that was asked for and never began, and why.
+pub(crate) fn not_fetched(ui: Ui, path: &str, why: &str) -> CliResult {
+    if ui.json {
+        return ui.record("file", json!({ "path": path, "result": "failed", "why": why }));
+    }
+    super::talk(&ended(path, 0, &End::Failed(why.to_owned())));
+    Ok(())
+}
+
 /// The plain line for a file that has ended.
-fn ended(file: &Transfer, end: &End) -> String {
-    let path = escape(&file.path);
+fn ended(path: &str, bytes: u64, end: &End) -> String {
+    let path = escape(path);
     match end {
-        End::Done { hash, renamed: None } => format!("{path}  {}  {hash}", size(file.size)),
-        End::Done { hash, renamed: Some(name) } => {
-            format!("{path}  {}  {hash}  as {}", size(file.size), escape(name))
-        }
+        End::Done { hash, renamed: None } => format!("{path}  {}  {hash}", size(bytes)),
+        End::Done { hash, renamed: Some(name) } => format!("{path}  {}  {hash}  as {}", size(bytes), escape(name)),
         End::Skipped(why) => format!("{path}  {}", escape(why)),
         End::Failed(why) => format!("{path}  failed: {}", escape(why)),
     }
@@ -165,7 +173,7 @@ mod tests {
             (End::Skipped("already here".into()), "a\\u{1b}[2J\\u{a}b  already here"),
             (End::Failed("x\ny".into()), "a\\u{1b}[2J\\u{a}b  failed: x\\u{a}y"),
         ] {
-            assert_eq!(ended(&file, &end), expected);
+            assert_eq!(ended(&file.path, file.size, &end), expected);
         }
     }
 }

@@ -44,7 +44,7 @@ fn a_file_larger_than_the_disk_is_refused_before_a_byte_of_it_is_written() {
     let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=4m") else { return };
     let _server = site.serve();
     let ended = alice.run(&["-q", "client", "get", "file", "--to", "disk"]);
-    ended.fails(6, "the disk is full", "make room");
+    ended.fails_after(&["file  failed: the disk is full"], 6, "failed to store `file`: the disk is full", "make room");
     assert_eq!(disk.names(), [""; 0]);
 }
 
@@ -57,7 +57,9 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_it_succeeds
     let _server = site.serve();
     // Each file fits when it begins; both do not.
     let ended = alice.run(&["-q", "client", "getall", "--to", "disk"]);
-    ended.fails(6, "the disk is full", "make room");
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert!(ended.stderr.contains("\nerror: failed to store `"), "{ended:?}");
+    assert!(ended.stderr.contains(": the disk is full\nhint: make room"), "{ended:?}");
     let names = disk.names();
     assert!(names.iter().any(|name| name.ends_with(".part")), "the part is kept: {names:?}");
     assert!(names.len() <= 3, "at most one file, a part and its sidecar: {names:?}");
@@ -77,13 +79,29 @@ fn a_read_only_target_is_a_disk_problem_and_costs_nothing_on_the_server() {
     let Some(disk) = SmallDisk::mount(alice.path("disk"), "ro") else { return };
     let mut server = site.serve();
     let ended = alice.run(&["-q", "client", "getall", "--to", "disk"]);
-    ended.fails(6, "read-only", "target folder");
+    ended.fails_after(&["docs  failed: ", "docs/file  failed: "], 6, "the disk is read-only", "target folder");
     let below = disk.0.join("below");
     alice.run(&["client", "getall", "--to", text(&below)]).fails(6, "read-only", "");
     server.wait_for("closed", |record| {
         assert_ne!(record["type"], "delivered");
         true
     });
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_does_not_stop_the_files_beside_it() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for name in ["a/file", "b/file", "c/file"] {
+        put(&site.shelf("alice").join(name), 1000, name);
+    }
+    fs::create_dir(alice.path("in")).expect("writable");
+    let Some(disk) = SmallDisk::mount(alice.path("in/b"), "ro") else { return };
+    let _server = site.serve();
+    let ended = alice.run(&["-q", "client", "getall", "--to", "in"]);
+    ended.fails_after(&["b/file  failed: "], 6, "failed to store `b/file`: the disk is read-only", "target folder");
+    assert_eq!(disk.names(), [""; 0]);
+    assert!(alice.path("in/a/file").exists() && alice.path("in/c/file").exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How commands that speak to the other side end when something is wrong, and what they leave behind.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -49,16 +50,69 @@ fn what_is_not_on_offer_is_refused_by_name_and_the_rest_arrives() {
     let _server = site.serve();
     for words in [["client", "get", "b.txt"], ["client", "get", "*.pdf"], ["client", "get", "a.txt/b"]] {
         let ended = alice.run(&[&["-q"][..], &words, &["--to", "in"]].concat());
-        ended.fails(5, &format!("there is no `{}` on offer", words[2]), "dpex client ls");
+        let failed = format!("{}  failed: it is not on offer", words[2]);
+        ended.fails_after(
+            &[&failed],
+            5,
+            &format!("failed to get `{}`: it is not on offer", words[2]),
+            "dpex client ls",
+        );
         assert_eq!(names(&alice.path("in")), [""; 0]);
     }
     alice.run(&["client", "ls", "b"]).fails(5, "failed to list `b`: no such file", "dpex client ls");
     alice.run(&["client", "get", "../up"]).fails(2, "`../up` is not a name on a server", "relative");
     alice.run(&["client", "get", "[a"]).fails(2, "`[a` is not a pattern", "backslash");
 
-    let some = alice.run(&["-q", "client", "get", "b.txt", "a.txt", "--to", "in"]);
-    some.fails(1, "there is no `b.txt` on offer", "the lines above");
+    let some = alice.run(&["-q", "client", "get", "b.txt", "a.txt", "c.*", "--to", "in"]);
+    let failed = ["b.txt  failed: it is not on offer", "c.*  failed: it is not on offer"];
+    some.fails_after(&failed, 1, "failed to get 2 files; the first, `b.txt`: it is not on offer", "the lines above");
     assert_eq!(names(&alice.path("in")), ["a.txt"]);
+}
+
+#[test]
+fn names_that_cannot_be_stored_here_fail_by_name_and_do_not_stop_the_others() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let shelf = site.shelf("alice");
+    for name in ["a:b", "NUL.txt", "fine.txt", "folder/dot.", "folder/fine.txt", ".hidden", "clear\u{1b}[2Jscreen"] {
+        put(&shelf.join(name), 10, name);
+    }
+    let _server = site.serve();
+    let listed = alice.run(&["client", "ls"]);
+    assert_eq!(listed.stdout, "NUL.txt\na:b\nfine.txt\nfolder/\n");
+    assert_eq!(listed.stderr, "1 more could not be read by the server, or have names that cannot travel\n");
+    let ended = alice.run(&["-q", "client", "getall", "--to", "in"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for line in [
+        "NUL.txt  failed: the name cannot be stored here: it is the name of a device on Windows\n",
+        "a:b  failed: the name cannot be stored here: it holds a colon\n",
+        "folder/dot.  failed: the name cannot be stored here: it ends with a dot or a space\n",
+        "error: failed to get 3 files; the first, `",
+    ] {
+        assert!(ended.stderr.contains(line), "{line} {ended:?}");
+    }
+    assert_eq!(names(&alice.path("in")), ["fine.txt", "folder"]);
+    assert_eq!(names(&alice.path("in/folder")), ["fine.txt"]);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_is_told_and_leaves_nothing() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let big = site.shelf("alice").join("big");
+    put(&big, 100 << 20, "big");
+    let _server = site.serve();
+    let mut get = alice.start(&["client", "get", "big", "--to", "in", "--json"]);
+    get.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+    fs::File::options().append(true).open(&big).and_then(|mut file| file.write_all(b"more")).expect("ours");
+    let ended = get.ended();
+    assert!(
+        ended.stderr.contains("error: failed to get `big`: it changed on the server while it was sent"),
+        "{ended:?}"
+    );
+    assert_eq!(names(&alice.path("in")), [""; 0], "half of an old version is of no use");
+    alice.ok(&["client", "get", "big", "--to", "in"]);
+    assert_eq!(hash(&alice.path("in/big")), hash(&big));
 }
 
 #[test]
@@ -216,7 +270,7 @@ fn a_person_whose_words_were_not_compared_is_offered_nothing_where_that_is_asked
     };
     let unconfirmed = start(server);
     assert_eq!(alice.ok(&["client", "ls"]), "");
-    alice.run(&["-q", "client", "get", "a.txt"]).fails(5, "there is no `a.txt` on offer", "");
+    alice.run(&["-q", "client", "get", "a.txt"]).fails_after(&["a.txt"], 5, "not on offer", "dpex client ls");
     drop(unconfirmed);
     site.server.ok(&["server", "confirm", "alice"]);
     let _confirmed = start(site.server.command(&["server", "serve", "--listen", "127.0.0.1", "--json"]));

@@ -35,6 +35,17 @@ fn bad_usage_is_two_lines_as_every_error() {
 }
 
 #[test]
+fn a_flag_that_is_given_twice_means_the_same_as_once() {
+    let alice = Machine::client("alice");
+    for words in [["-q", "client", "init", "-q"], ["client", "init", "-qq", "--quiet"], ["-v", "client", "init", "-vq"]]
+    {
+        let ended = alice.run(&words);
+        assert_eq!(ended.stderr, "", "{words:?}");
+        assert!(ended.ok().starts_with('{'), "{words:?}");
+    }
+}
+
+#[test]
 fn with_json_every_line_is_an_object_with_a_version_and_a_type() {
     let (alice, server) = (Machine::client("alice"), Machine::server());
     let request = alice.ok(&["client", "init"]);

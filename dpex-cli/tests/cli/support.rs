@@ -135,8 +135,19 @@ impl Ended {
         assert_eq!(self.stdout, "", "{self:?}");
         let lines: Vec<&str> = self.stderr.lines().collect();
         let [first, second] = lines[..] else { panic!("not two lines: {self:?}") };
-        assert!(first.starts_with("error: ") && first.contains(error), "{first}");
-        assert!(second.starts_with("hint: ") && second.contains(hint), "{second}");
+        told(first, second, error, hint);
+    }
+
+    /// The same for a command about several files: a line of its own for each that failed, with these words, comes first.
+    #[track_caller]
+    pub(crate) fn fails_after(&self, files: &[&str], code: i32, error: &str, hint: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let [failed @ .., first, second] = &lines[..] else { panic!("not two lines: {self:?}") };
+        assert_eq!(failed.len(), files.len(), "{self:?}");
+        assert!(files.iter().zip(failed).all(|(words, line)| line.contains(words)), "{self:?}");
+        told(first, second, error, hint);
     }
 
     /// The eight words that it asked to compare.
@@ -147,6 +158,13 @@ impl Ended {
         assert_eq!(words.split(' ').count(), 8, "{words}");
         words.to_owned()
     }
+}
+
+/// One line of error and one of hint that hold these.
+#[track_caller]
+fn told(first: &str, second: &str, error: &str, hint: &str) {
+    assert!(first.starts_with("error: ") && first.contains(error), "{first}");
+    assert!(second.starts_with("hint: ") && second.contains(hint), "{second}");
 }
 
 impl From<Output> for Ended {

@@ -61,7 +61,8 @@ pub enum DiskRequest {
         /// The transfer.
         id: RequestId,
     },
-    /// Client: what has arrived is of no use; remove it. Not answered.
+    /// Client: what has arrived is of no use; remove it. Not answered, but the requests before it still are: what they
+    /// hold is counted until then.
     Discard {
         /// The transfer.
         id: RequestId,

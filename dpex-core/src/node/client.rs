@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::disk::{Disk, Files, PARALLEL};
 use super::moment;
-use super::session::{self, INBOX, Owner, Parts};
+use super::session::{self, Owner, Parts};
 use crate::engine::{CloseReason, Connector, ConnectorConfig, ConnectorEvent, CryptoDone, Event, Failure, Session};
 use crate::store::{Entry, Existing, FileStore, ListQuery, Meta, Page};
 use crate::suite::CryptoError;
@@ -19,7 +19,9 @@ use crate::types::{Digest, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
-/// How long closing waits for the server to hear what was said last.
+/// The longest listing kept in memory at once; a server that goes on and on is stopped there.
+pub const MAX_LISTING: usize = 1 << 20;
+/// How long closing waits for the server to hear what was said last, and for the disk.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Hands out the stamps of handshakes.
@@ -156,6 +158,9 @@ pub enum ListError {
     /// The server refused, or the connection ended.
     #[error(transparent)]
     Failed(#[from] Failure),
+    /// More than [`MAX_LISTING`] entries.
+    #[error("the server lists more than {MAX_LISTING} names")]
+    TooLong,
     /// The server's pages do not go forward.
     #[error("the server's listing does not go forward")]
     Disordered,
@@ -180,7 +185,7 @@ enum Command {
 impl Client {
     fn start(transport: Arc<dyn Transport>, session: Session, server_time: Timestamp) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
-        let (sender, inbox) = mpsc::channel(INBOX);
+        let (sender, inbox) = session::inbox();
         let ended = Arc::new(Mutex::new(None));
         let socket = Arc::clone(&transport);
         let pump = tokio::spawn(async move {
@@ -189,8 +194,7 @@ impl Client {
                 if socket.recv(&mut batch).await.is_err() {
                     return;
                 }
-                // As on a server: what the session cannot take in time is lost, and recovered.
-                if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(batch) {
+                if !sender.put(batch) {
                     return;
                 }
             }
@@ -255,6 +259,9 @@ impl Client {
                 return Err(ListError::Disordered);
             }
             entries.extend(page.entries);
+            if entries.len() > MAX_LISTING {
+                return Err(ListError::TooLong);
+            }
             if !page.more {
                 return Ok((entries, skipped));
             }
@@ -273,7 +280,8 @@ impl Client {
         Fetch(receiver)
     }
 
-    /// Ends the connection, after the server has heard what was said last or two seconds have passed.
+    /// Ends the connection, after the server has heard what was said last or two seconds have passed. What the disk was
+    /// told to do is done by then, or has had as much time again.
     pub async fn close(self) {
         self.close_within(FAREWELL).await;
     }
@@ -388,9 +396,14 @@ impl Owner for ClientSession {
         }
     }
 
-    fn on_sent(&mut self) {
+    fn on_sent(&mut self, disk: &mut Disk) {
         if let Some(done) = self.leaving.take() {
-            let _ = done.send(());
+            let settled = disk.settled();
+            tokio::spawn(async move {
+                // A disk that hangs keeps nobody.
+                let _ = tokio::time::timeout(FAREWELL, settled).await;
+                let _ = done.send(());
+            });
         }
     }
 }

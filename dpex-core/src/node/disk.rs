@@ -32,6 +32,8 @@ pub(super) struct Disk {
     open: HashMap<RequestId, mpsc::UnboundedSender<Job>>,
     replies: mpsc::UnboundedSender<DiskReply>,
     permits: Arc<Semaphore>,
+    /// Each task has a share of the first; the second knows when there is none left.
+    at_work: (mpsc::Sender<()>, mpsc::Receiver<()>),
 }
 
 /// What a transfer's task is told. The engine bounds how many there are.
@@ -45,7 +47,16 @@ enum Job {
 impl Disk {
     pub(super) fn new(files: Files, permits: Arc<Semaphore>) -> (Self, mpsc::UnboundedReceiver<DiskReply>) {
         let (replies, receiver) = mpsc::unbounded_channel();
-        (Self { files, open: HashMap::new(), replies, permits }, receiver)
+        (Self { files, open: HashMap::new(), replies, permits, at_work: mpsc::channel(1) }, receiver)
+    }
+
+    /// Ready when every transfer's task that was begun so far has ended.
+    pub(super) fn settled(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let (_, mut left) = std::mem::replace(&mut self.at_work, mpsc::channel(1));
+        async move {
+            // Nothing is ever sent.
+            let _ = left.recv().await;
+        }
     }
 
     pub(super) fn submit(&mut self, request: DiskRequest) {
@@ -92,7 +103,8 @@ impl Disk {
     fn task(&mut self, id: RequestId) -> Task {
         let (sender, jobs) = mpsc::unbounded_channel();
         self.open.insert(id, sender);
-        Task { id, jobs, replies: self.replies.clone(), permits: Arc::clone(&self.permits) }
+        let (replies, permits) = (self.replies.clone(), Arc::clone(&self.permits));
+        Task { id, jobs, replies, permits, _at_work: self.at_work.0.clone() }
     }
 
     fn tell(&mut self, id: RequestId, job: Job) {
@@ -116,6 +128,7 @@ struct Task {
     jobs: mpsc::UnboundedReceiver<Job>,
     replies: mpsc::UnboundedSender<DiskReply>,
     permits: Arc<Semaphore>,
+    _at_work: mpsc::Sender<()>,
 }
 
 impl Task {

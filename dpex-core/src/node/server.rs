@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::disk::{Disk, Files, PARALLEL};
 use super::moment;
-use super::session::{self, INBOX, Owner, Parts};
+use super::session::{self, Inbox, Owner, Parts};
 use crate::engine::{
     CloseReason, Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person, Rejection,
     Session, SessionId,
@@ -145,7 +145,7 @@ pub struct Server {
 }
 
 struct Handle {
-    inbox: mpsc::Sender<Vec<Datagram>>,
+    inbox: Inbox,
     commands: mpsc::UnboundedSender<CloseCode>,
 }
 
@@ -279,7 +279,7 @@ impl Server {
     }
 
     fn start(&mut self, id: SessionId, person: EnrolmentId, session: Session) {
-        let (inbox, receiver) = mpsc::channel(INBOX);
+        let (inbox, receiver) = session::inbox();
         let (commands, commanded) = mpsc::unbounded_channel();
         self.sessions.insert(id, Handle { inbox, commands });
         let info = SessionInfo { person, session: session.id(), peer: session.peer() };
@@ -316,8 +316,7 @@ impl Server {
 
 fn deliver(sessions: &HashMap<SessionId, Handle>, id: Option<SessionId>, datagrams: Vec<Datagram>) {
     let Some(handle) = id.and_then(|id| sessions.get(&id)) else { return };
-    // A full inbox drops, as a full queue in the network would: the session's own recovery deals with it.
-    let _ = handle.inbox.try_send(datagrams);
+    handle.inbox.put(datagrams);
 }
 
 /// A server's session as its owner.

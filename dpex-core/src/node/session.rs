@@ -1,6 +1,7 @@
 //! The task of one session: feeds the machine and does what it wants, until it is gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
@@ -10,8 +11,8 @@ use super::disk::{Disk, Files};
 use crate::engine::{DiskReply, Event, Session};
 use crate::transport::{Datagram, Transmit, Transport};
 
-/// Batches of datagrams that may wait for a session; more are dropped, as a network would.
-pub(super) const INBOX: usize = 256;
+/// Bytes of datagrams that may wait for a session; more are dropped, as a network would.
+const MAX_WAITING: usize = 4 << 20;
 /// Send calls before the task looks at what has arrived.
 const SENDS_A_TURN: usize = 16;
 /// A session without a deadline still looks up now and then.
@@ -27,14 +28,65 @@ pub(super) trait Owner: Send {
     /// Anything the owner waits for that no event tells.
     fn on_turn(&mut self, _now: Instant, _session: &mut Session) {}
     /// All that the machine wanted to send has been sent.
-    fn on_sent(&mut self) {}
+    fn on_sent(&mut self, _disk: &mut Disk) {}
+}
+
+/// Where a session's datagrams are put.
+pub(super) struct Inbox {
+    sender: mpsc::UnboundedSender<Vec<Datagram>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Where a session takes them from.
+pub(super) struct Arrivals {
+    receiver: mpsc::UnboundedReceiver<Vec<Datagram>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A queue of datagrams that holds a bounded number of bytes.
+pub(super) fn inbox() -> (Inbox, Arrivals) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (Inbox { sender, waiting: Arc::clone(&waiting) }, Arrivals { receiver, waiting })
+}
+
+/// What a batch holds in memory, its own bookkeeping included.
+fn weight(batch: &[Datagram]) -> usize {
+    batch.iter().map(|datagram| size_of::<Datagram>() + datagram.data.capacity()).sum()
+}
+
+impl Inbox {
+    /// Queues a batch, or drops it if too much waits: the session's own recovery deals with that. False if the session
+    /// is gone.
+    pub(super) fn put(&self, batch: Vec<Datagram>) -> bool {
+        let weight = weight(&batch);
+        if self.waiting.load(Ordering::Relaxed) + weight > MAX_WAITING {
+            return !self.sender.is_closed();
+        }
+        self.waiting.fetch_add(weight, Ordering::Relaxed);
+        self.sender.send(batch).is_ok()
+    }
+}
+
+impl Arrivals {
+    async fn next(&mut self) -> Option<Vec<Datagram>> {
+        let batch = self.receiver.recv().await?;
+        self.waiting.fetch_sub(weight(&batch), Ordering::Relaxed);
+        Some(batch)
+    }
+
+    fn try_next(&mut self) -> Option<Vec<Datagram>> {
+        let batch = self.receiver.try_recv().ok()?;
+        self.waiting.fetch_sub(weight(&batch), Ordering::Relaxed);
+        Some(batch)
+    }
 }
 
 /// What a session task works with.
 pub(super) struct Parts<C> {
     pub(super) session: Session,
     pub(super) transport: Arc<dyn Transport>,
-    pub(super) inbox: mpsc::Receiver<Vec<Datagram>>,
+    pub(super) inbox: Arrivals,
     pub(super) commands: mpsc::UnboundedReceiver<C>,
     pub(super) files: Files,
     pub(super) permits: Arc<Semaphore>,
@@ -50,7 +102,7 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
     loop {
         let sent_all = transmit(&mut session, &*transport, &mut buffer).await;
         if sent_all {
-            owner.on_sent();
+            owner.on_sent(&mut disk);
         }
         serve(&mut session, &mut disk, owner);
         if session.is_gone() {
@@ -58,7 +110,7 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
         }
         arm(&mut sleep, session.poll_timeout());
         tokio::select! {
-            batch = inbox.recv() => match batch {
+            batch = inbox.next() => match batch {
                 Some(batch) => take(&mut session, batch, &mut inbox),
                 // The socket is gone: nothing will ever arrive.
                 None => return session,
@@ -84,14 +136,14 @@ fn arm(sleep: &mut std::pin::Pin<Box<Sleep>>, at: Option<Instant>) {
     sleep.as_mut().reset(at);
 }
 
-fn take(session: &mut Session, batch: Vec<Datagram>, inbox: &mut mpsc::Receiver<Vec<Datagram>>) {
+fn take(session: &mut Session, batch: Vec<Datagram>, inbox: &mut Arrivals) {
     let now = now();
     let mut next = Some(batch);
     while let Some(batch) = next {
         for mut datagram in batch {
             session.handle_datagram(now, datagram.from, &mut datagram.data);
         }
-        next = inbox.try_recv().ok();
+        next = inbox.try_next();
     }
 }
 

@@ -96,7 +96,7 @@ impl World {
     pub fn with_server(seed: u64, config: ServerConfig) -> Self {
         let mut rng = Rng::new(seed);
         let now = Instant::now();
-        let suite = NullSuite::leak(rng.next());
+        let suite = NullSuite::leak(rng.draw());
         let identity = suite.generate_identity(4096).expect("a size the suite has");
         let knock = Secret::new(rng.bytes());
         let endpoint_config = EndpointConfig {
@@ -153,11 +153,11 @@ impl World {
     /// Never; the null suite does not fail.
     pub fn client_with(&mut self, up: &LinkConfig, down: &LinkConfig, config: ClientConfig) -> ClientId {
         let id = ClientId(self.clients.len());
-        let suite = NullSuite::leak(self.rng.next());
+        let suite = NullSuite::leak(self.rng.draw());
         let identity = suite.generate_identity(4096).expect("a size the suite has");
         let psk = Secret::new(self.rng.bytes());
         let fingerprint = |spki: &[u8]| Fingerprint(hh(suite, "identity", &[spki]).0);
-        let enrolment = std::array::from_fn(|_| self.rng.next() as u8);
+        let enrolment = std::array::from_fn(|_| self.rng.draw() as u8);
         let peering = Peering {
             server: fingerprint(self.server.identity.public().spki()),
             client: fingerprint(identity.public().spki()),

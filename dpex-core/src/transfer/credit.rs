@@ -72,15 +72,18 @@ impl Grants {
         self.window
     }
 
-    /// A block of this length will come: the window must be able to hold it, else neither side could move (CRD-7).
-    /// Returns whether it can; the peer should be told the limit.
-    pub fn make_room(&mut self, block: u64) -> bool {
-        if block > self.max_window {
-            return false;
+    /// Makes the window at least so large: one block must fit it, else neither side could move (CRD-7). Returns whether
+    /// the peer should be told a new limit; `None` if the window may not become so large.
+    pub fn widen(&mut self, bytes: u64) -> Option<bool> {
+        if bytes > self.max_window {
+            return None;
         }
-        self.window = self.window.max(block);
-        self.granted = self.granted.max(self.released + self.window);
-        true
+        self.window = self.window.max(bytes);
+        let news = self.granted < self.released + bytes;
+        if news {
+            self.granted = self.released + self.window;
+        }
+        Some(news)
     }
 
     /// The peer opened a block (CRD-3).
@@ -97,13 +100,14 @@ impl Grants {
     }
 
     /// Opened bytes are dealt with. Returns whether the peer should be told a new limit: when an eighth of the window
-    /// is free again.
+    /// is free again, or all of it. For the last bit may be what the next block lacks, and nothing else would ever be
+    /// released then (CRD-8).
     pub fn release(&mut self, now: Instant, bytes: u64, rtt: Duration) -> bool {
         self.released += bytes;
         debug_assert!(self.released <= self.opened);
         self.grow(now, rtt);
         let limit = self.released + self.window;
-        let news = limit >= self.granted + self.window / 8;
+        let news = limit >= self.granted + self.window / 8 || (self.buffered() == 0 && limit > self.granted);
         if news {
             self.granted = limit;
         }
@@ -166,11 +170,22 @@ mod tests {
     #[test]
     fn a_block_larger_than_the_window_widens_it_and_larger_than_the_bound_is_refused() {
         let mut g = Grants::new(1000, 4000);
-        assert!(g.make_room(4000), "CRD-7");
+        assert!(g.widen(4000).is_some(), "CRD-7");
         assert_eq!(g.limit(), 4000);
-        assert!(!g.make_room(4001));
-        assert!(g.make_room(10));
+        assert!(g.widen(4001).is_none());
+        assert!(g.widen(10).is_some());
         assert_eq!(g.limit(), 4000);
+    }
+
+    #[test]
+    fn a_new_limit_is_told_when_nothing_is_buffered_however_little_that_frees() {
+        let now = Instant::now();
+        let mut g = Grants::new(800, 800);
+        g.open(2).expect("granted");
+        assert!(!g.release(now, 1, RTT));
+        assert!(g.release(now, 1, RTT), "CRD-8");
+        assert_eq!(g.limit(), 802);
+        assert!(!g.release(now, 0, RTT), "no news is not told");
     }
 
     #[test]
@@ -184,6 +199,16 @@ mod tests {
             g.release(now, free, RTT);
         }
         assert_eq!(g.window(), 4000);
+    }
+
+    #[test]
+    fn a_window_is_made_as_large_as_a_block_and_no_larger_than_it_may_be() {
+        let mut g = Grants::new(100, 1000);
+        assert_eq!((g.widen(100), g.limit()), (Some(false), 100));
+        assert_eq!((g.widen(500), g.limit()), (Some(true), 500));
+        assert_eq!((g.widen(400), g.limit()), (Some(false), 500));
+        assert_eq!((g.widen(1000), g.limit()), (Some(true), 1000));
+        assert_eq!((g.widen(1001), g.limit(), g.window()), (None, 1000, 1000));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub struct Incoming {
     writing: BTreeMap<u64, Digest>,
     tree: RootBuilder,
     held: u64,
+    held_blocks: usize,
     written: u64,
     opened: u64,
     done: Option<Digest>,
@@ -79,6 +80,7 @@ impl Incoming {
             writing: BTreeMap::new(),
             tree: RootBuilder::new(geometry),
             held: 0,
+            held_blocks: 0,
             written: 0,
             opened: 0,
             done: None,
@@ -93,6 +95,7 @@ impl Incoming {
         self.settled.insert(index..index + 1);
         self.tree.push(index, value);
         self.held += block.len as u64;
+        self.held_blocks += 1;
     }
 
     /// Takes a piece of the file (XFR-9).
@@ -155,6 +158,12 @@ impl Incoming {
         }
     }
 
+    /// Was the root told?
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.is_some()
+    }
+
     /// The next block that can be verified and written.
     pub fn next_complete(&mut self) -> Option<Complete> {
         let index = self.complete.pop_first()?;
@@ -174,6 +183,11 @@ impl Incoming {
         block.len as u64
     }
 
+    /// A block handed out by [`Self::next_complete`] was not written. The transfer cannot be completed any more.
+    pub fn on_write_failed(&mut self, index: u64) {
+        self.writing.remove(&index);
+    }
+
     /// How it ended, if it has (SUM-6).
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
@@ -185,6 +199,13 @@ impl Incoming {
     #[must_use]
     pub fn held(&self) -> u64 {
         self.held
+    }
+
+    /// Blocks written while one before them is missing: each costs memory until that one comes. Those that were held
+    /// from the start are this side's own and do not count.
+    #[must_use]
+    pub fn scattered(&self) -> usize {
+        self.tree.waiting().saturating_sub(self.held_blocks)
     }
 
     /// Bytes verified and written since.
@@ -205,10 +226,10 @@ impl Incoming {
         self.values.len()
     }
 
-    /// Blocks handed out and not yet answered.
+    /// Bytes of blocks handed out and not yet answered.
     #[must_use]
-    pub fn writes_outstanding(&self) -> usize {
-        self.writing.len()
+    pub fn writing(&self) -> u64 {
+        self.writing.keys().filter_map(|index| self.geometry.block(*index)).map(|block| block.len as u64).sum()
     }
 }
 

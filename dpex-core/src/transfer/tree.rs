@@ -73,6 +73,12 @@ impl RootBuilder {
         }
     }
 
+    /// Values that wait for others before them.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The file's BLAKE3 hash, once every block's value is known.
     #[must_use]
     pub fn root(&self) -> Option<Digest> {

@@ -108,7 +108,7 @@ fn noise_of_all_lengths_is_answered_by_nothing() {
         let from = "203.0.113.7:40000".parse().expect("an address");
         for _ in 0..300 {
             let len = world.rng().within(0..1500);
-            let bytes = (0..len).map(|_| world.rng().next().to_le_bytes()[0]).collect();
+            let bytes = (0..len).map(|_| world.rng().draw().to_le_bytes()[0]).collect();
             world.send_from(from, bytes);
         }
         world.send_from(from, vec![0; 1200]);

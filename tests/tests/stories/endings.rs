@@ -35,6 +35,7 @@ fn a_server_that_shuts_down_in_the_middle_tells_its_clients_why() {
             other => panic!("{other:?}\n{world:?}"),
         }
         assert!(matches!(world[client].outcome(id), Some(Outcome::Failed(Failure::Disconnected))));
+        assert!(world[client].store().read(&path).is_none(), "nothing unfinished has its name");
         let [(_, reason)] = world.server().ended() else { panic!("{world:?}") };
         assert_eq!((reason.by, reason.code), (Closer::Us, CloseCode::Shutdown));
     });
@@ -51,7 +52,7 @@ fn an_end_is_reached_on_both_sides_although_closes_are_lost() {
         world.get(client, &path, None).expect("connected");
         let middle = world.rng().up_to(Duration::from_secs(1));
         world.run_for(middle);
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             world.shut_down();
         } else {
             world.close(client);

@@ -24,7 +24,7 @@ fn interrupted(seed: u64) -> Option<(World, ClientId, SharePath, Held)> {
     let blocks = 1 + (seed % 4) as usize;
     let some = |world: &World| world[client].held(&path).is_some_and(|held| held.values.len() >= blocks);
     assert!(world.run_until(Duration::from_secs(100), some), "{world:?}");
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         world.vanish(client);
         world.run_for(Duration::from_secs(35));
     } else {

@@ -10,18 +10,33 @@ use crate::commands::failures;
 use crate::error::{Blame, CliError, CliResult};
 use crate::ui::{End, Ui, size};
 
+/// Why a word that stands for nothing on the server got nothing.
+pub(super) const NOT_OFFERED: &str = "it is not on offer";
+
 /// The count of a command.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     fetched: u64,
     bytes: u64,
     here: u64,
-    failed: Vec<(Blame, String)>,
+    failed: Vec<Missing>,
+    full: bool,
     unmatched: Vec<String>,
     /// Entries that the server could not read.
     skipped: u64,
     disconnected: Option<CliError>,
 }
+
+/// Something that was asked for and is not here.
+#[derive(Debug)]
+struct Missing {
+    blame: Blame,
+    name: String,
+    why: String,
+}
+
+/// A disk that failed so often and took nothing will take nothing.
+const DISK_FAILURES: usize = 16;
 
 impl Tally {
     /// Begins with what was not found.
@@ -31,8 +46,8 @@ impl Tally {
 
     /// Is it pointless to begin another file?
     pub(super) fn is_hopeless(&self) -> bool {
-        let hopeless = |blame: &Blame| matches!(blame, Blame::Disk | Blame::NoAnswer);
-        self.failed.iter().any(|(blame, _)| hopeless(blame))
+        let count = |blame| self.failed.iter().filter(|missing| missing.blame == blame).count();
+        self.full || count(Blame::NoAnswer) > 0 || (self.fetched == 0 && count(Blame::Disk) >= DISK_FAILURES)
     }
 
     /// A file is complete, verified and under its name.
@@ -44,35 +59,33 @@ impl Tally {
     }
 
     /// A request failed.
-    pub(super) fn failed(&mut self, failure: &Failure) -> End {
+    pub(super) fn failed(&mut self, path: &SharePath, failure: &Failure) -> End {
         match failure {
-            Failure::Store(e) => self.not_stored(e),
+            Failure::Store(e) => self.not_stored(path, e),
             other => {
                 let (blame, why) = failures::explain(other);
-                self.failed.push((blame, why.clone()));
-                End::Failed(why)
+                self.miss(blame, path, why)
             }
         }
     }
 
-    /// The receiving folder did not take a file, perhaps because it has it.
-    pub(super) fn not_stored(&mut self, error: &StoreError) -> End {
-        if matches!(error, StoreError::Same) {
-            self.here += 1;
-            return End::Skipped("already here".into());
-        }
-        End::Failed(self.store_failed(error))
+    fn miss(&mut self, blame: Blame, path: &SharePath, why: String) -> End {
+        self.failed.push(Missing { blame, name: path.to_string(), why: why.clone() });
+        End::Failed(why)
     }
 
-    /// The receiving folder failed.
-    pub(super) fn store_failed(&mut self, error: &StoreError) -> String {
-        let why = words(error);
+    /// The receiving folder did not take a file, perhaps because it has it.
+    pub(super) fn not_stored(&mut self, path: &SharePath, error: &StoreError) -> End {
         let blame = match error {
+            StoreError::Same => {
+                self.here += 1;
+                return End::Skipped("already here".into());
+            }
             StoreError::Full | StoreError::Io(_) => Blame::Disk,
             _ => Blame::Partial,
         };
-        self.failed.push((blame, why.clone()));
-        why
+        self.full |= matches!(error, StoreError::Full);
+        self.miss(blame, path, words(error))
     }
 
     /// The connection ended before the command did.
@@ -109,25 +122,26 @@ impl Tally {
         parts.join(", ")
     }
 
-    /// A full disk and a lost connection are told as such, since they stopped the rest; other failures only if nothing
+    /// Disk problems and a lost connection are told as such, since they stop the rest; other failures only if nothing
     /// worked and all have one reason.
     fn verdict(mut self) -> CliResult {
-        if let Some((blame, why)) = self.failed.iter().find(|(blame, _)| *blame == Blame::Disk) {
-            return Err(failures::with_hint(CliError::new(*blame, format!("failed to store a file: {why}"))));
+        if let Some(Missing { blame, name, why }) = self.failed.iter().find(|missing| missing.blame == Blame::Disk) {
+            return Err(failures::with_hint(CliError::new(*blame, format!("failed to store `{name}`: {why}"))));
         }
         if let Some(error) = self.disconnected.take_if(|_| !self.failed.is_empty()) {
             return Err(error);
         }
-        let missing = self.unmatched.iter().map(|word| (Blame::Refused, format!("there is no `{word}` on offer")));
-        let all: Vec<(Blame, String)> = missing.chain(self.failed).collect();
-        let Some((blame, why)) = all.first() else { return Ok(()) };
-        let uniform = self.fetched + self.here == 0 && all.iter().all(|(b, _)| b == blame);
-        let blame = if uniform { *blame } else { Blame::Partial };
+        let unmatched = self.unmatched.into_iter();
+        let unmatched = unmatched.map(|name| Missing { blame: Blame::Refused, name, why: NOT_OFFERED.to_owned() });
+        let all: Vec<Missing> = unmatched.chain(self.failed).collect();
+        let Some(Missing { blame, name, why }) = all.first() else { return Ok(()) };
+        let uniform = self.fetched + self.here == 0 && all.iter().all(|missing| missing.blame == *blame);
+        let (cause, blame) = (*blame, if uniform { *blame } else { Blame::Partial });
         let message = match all.len() {
-            1 => format!("failed to get a file: {why}"),
-            n => format!("failed to get {n} files; the first: {why}"),
+            1 => format!("failed to get `{name}`: {why}"),
+            n => format!("failed to get {n} files; the first, `{name}`: {why}"),
         };
-        Err(failures::with_hint(CliError::new(blame, message)))
+        Err(failures::hint_at(CliError::new(blame, message), cause))
     }
 }
 
@@ -141,6 +155,10 @@ mod tests {
         tally.verdict().map_or_else(|e| e.blame().exit_code(), |()| 0)
     }
 
+    fn path() -> SharePath {
+        SharePath::parse("a").expect("a name")
+    }
+
     fn not_found() -> Failure {
         Failure::Refused { code: FailCode::NotFound, text: String::new() }
     }
@@ -152,28 +170,44 @@ mod tests {
         assert_eq!(code(Tally::begin(vec!["x".into()], 0)), 5, "nothing asked for is there");
         let some = || Tally { fetched: 1, ..Tally::default() };
         let mut tally = some();
-        tally.failed(&not_found());
+        tally.failed(&path(), &not_found());
         assert_eq!(code(tally), 1, "one of several");
         let mut tally = Tally::default();
-        tally.failed(&Failure::Mismatch);
+        tally.failed(&path(), &Failure::Mismatch);
         assert_eq!(code(tally), 7);
         let mut tally = some();
-        tally.failed(&Failure::Store(StoreError::Full));
-        tally.failed(&not_found());
+        tally.failed(&path(), &Failure::Store(StoreError::Full));
+        tally.failed(&path(), &not_found());
         assert_eq!(code(tally), 6, "a full disk stops everything");
         let mut tally = some();
-        tally.failed(&Failure::Disconnected);
+        tally.failed(&path(), &Failure::Disconnected);
         tally.disconnected(crate::commands::connection::ended(None));
         assert_eq!(code(tally), 4);
         let mut tally = Tally::default();
-        tally.failed(&Failure::Store(StoreError::Exists));
+        tally.failed(&path(), &Failure::Store(StoreError::Exists));
         assert_eq!(code(tally), 1, "kept files are a partial result");
+    }
+
+    #[test]
+    fn one_failure_of_the_disk_does_not_stop_the_rest_and_a_full_or_dead_one_does() {
+        let io = || Failure::Store(StoreError::Io(std::io::ErrorKind::PermissionDenied.into()));
+        let mut tally = Tally::default();
+        for _ in 1..DISK_FAILURES {
+            tally.failed(&path(), &io());
+        }
+        assert!(!tally.is_hopeless());
+        tally.failed(&path(), &io());
+        assert!(tally.is_hopeless());
+        tally.fetched = 1;
+        assert!(!tally.is_hopeless(), "it takes some");
+        tally.failed(&path(), &Failure::Store(StoreError::Full));
+        assert!(tally.is_hopeless());
     }
 
     #[test]
     fn what_is_here_already_is_no_failure() {
         let mut tally = Tally::default();
-        assert!(matches!(tally.failed(&Failure::Store(StoreError::Same)), End::Skipped(_)));
+        assert!(matches!(tally.failed(&path(), &Failure::Store(StoreError::Same)), End::Skipped(_)));
         assert_eq!(tally.sentence(), "0 fetched (0 B), 1 already here");
         assert_eq!(code(tally), 0);
     }

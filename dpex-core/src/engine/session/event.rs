@@ -128,6 +128,9 @@ pub enum Failure {
     /// The content does not match its hash values.
     #[error("verification failed: the content does not match its hash")]
     Mismatch,
+    /// The server wants more of it to be held in memory than this side allows.
+    #[error("the server's blocks are larger than this side may hold in memory")]
+    TooLarge,
     /// Cancelled by this side.
     #[error("cancelled")]
     Cancelled,

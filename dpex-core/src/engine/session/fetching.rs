@@ -11,7 +11,7 @@ use super::link::Draft;
 use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
 use crate::store::{ListQuery, Meta, Page, StoreError};
-use crate::transfer::{Accepted, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
+use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
@@ -22,10 +22,14 @@ const MAX_OUTSTANDING: usize = 256;
 const MAX_EARLY: usize = 4096;
 /// Block values kept whose blocks are not complete (SUM-7).
 const MAX_PENDING_VALUES: usize = 4096;
+/// Blocks of a file written ahead of a missing one. What a window holds is far less.
+const MAX_SCATTERED: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Fetching {
     next_id: RequestId,
+    /// Every request sent so far has a lower number.
+    unasked: RequestId,
     /// Asked for and not yet sent.
     queue: VecDeque<Message>,
     requests: BTreeMap<RequestId, Request>,
@@ -42,7 +46,9 @@ pub(super) struct Fetching {
 
 #[derive(Debug)]
 enum Request {
-    Listing,
+    Listing {
+        query: ListQuery,
+    },
     /// Asked for; its offer has not come. Pieces that overtook it wait here.
     Asked {
         early: Vec<(u64, Bytes)>,
@@ -52,7 +58,9 @@ enum Request {
     Ending {
         size: u64,
         opened: u64,
+        /// Of those, what is written, and what the disk still holds.
         written: u64,
+        writing: u64,
     },
 }
 
@@ -69,6 +77,7 @@ impl Fetching {
     pub(super) fn new(window: u64, max_window: u64) -> Self {
         Self {
             next_id: 0,
+            unasked: 0,
             queue: VecDeque::new(),
             requests: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -108,11 +117,16 @@ impl Fetching {
         while self.requests.len() < MAX_OUTSTANDING {
             let Some(message) = self.queue.pop_front() else { return };
             let (id, request) = match &message {
-                Message::List { id, .. } => (*id, Request::Listing),
+                Message::List { id, path, after, limit, recursive } => {
+                    let limit = usize::try_from(*limit).unwrap_or(MAX_PAGE_ENTRIES);
+                    let query = ListQuery { path: path.clone(), after: after.clone(), limit, recursive: *recursive };
+                    (*id, Request::Listing { query })
+                }
                 Message::Get { id, .. } => (*id, Request::Asked { early: Vec::new() }),
                 _ => continue,
             };
             control.send(&message);
+            self.unasked = id + 1;
             self.requests.insert(id, request);
         }
     }
@@ -145,10 +159,15 @@ impl Fetching {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
             Request::Ending { .. } => return,
-            Request::Listing | Request::Asked { .. } => Request::Ending { size: 0, opened: 0, written: 0 },
-            Request::Receiving(r) => {
-                Request::Ending { size: r.meta.size, opened: r.incoming.opened(), written: r.incoming.written() }
+            Request::Listing { .. } | Request::Asked { .. } => {
+                Request::Ending { size: 0, opened: 0, written: 0, writing: 0 }
             }
+            Request::Receiving(r) => Request::Ending {
+                size: r.meta.size,
+                opened: r.incoming.opened(),
+                written: r.incoming.written(),
+                writing: r.incoming.writing(),
+            },
         };
         let before = std::mem::replace(request, ending);
         self.forget(id, before, &why);
@@ -170,11 +189,11 @@ impl Fetching {
             Request::Receiving(r) => {
                 self.pending_values -= r.incoming.pending_values();
                 self.wants.push_back(match why {
-                    Failure::Mismatch | Failure::Refused { .. } => DiskRequest::Discard { id },
+                    Failure::Mismatch | Failure::TooLarge | Failure::Refused { .. } => DiskRequest::Discard { id },
                     Failure::Store(_) | Failure::Cancelled | Failure::Disconnected => DiskRequest::Release { id },
                 });
             }
-            Request::Listing | Request::Ending { .. } => {}
+            Request::Listing { .. } | Request::Ending { .. } => {}
         }
     }
 
@@ -203,7 +222,7 @@ impl Fetching {
         bytes: &[u8],
         control: &mut ControlSender,
     ) -> Result<Accepted, Violation> {
-        if id >= self.next_id {
+        if id >= self.unasked {
             return Err(Violation("data that was never asked for"));
         }
         match self.requests.get_mut(&id) {
@@ -222,7 +241,7 @@ impl Fetching {
                 early.push((offset, Bytes::copy_from_slice(bytes)));
                 Ok(Accepted::Yes)
             }
-            Some(Request::Listing) => Err(Violation("data for a listing")),
+            Some(Request::Listing { .. }) => Err(Violation("data for a listing")),
             Some(Request::Ending { .. }) | None => Ok(Accepted::Yes),
         }
     }
@@ -236,13 +255,7 @@ impl Fetching {
     ) -> Result<(), Violation> {
         match message {
             // A page also answers a listing that was given up: nothing else will.
-            Message::Page { id, entries, more, skipped } => match self.requests.remove(&id) {
-                Some(Request::Listing) => {
-                    self.events.push_back(Event::Page { id, page: Page { entries, more, skipped } });
-                }
-                Some(Request::Ending { opened: 0, .. }) => {}
-                _ => return Err(Violation("a page that was not asked for")),
-            },
+            Message::Page { id, entries, more, skipped } => self.on_page(id, Page { entries, more, skipped })?,
             Message::Offer { id, meta, block_log2 } => self.on_offer(id, meta, block_log2, control)?,
             Message::Sums { id, first, values } => {
                 let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return self.unexpected(id) };
@@ -287,6 +300,18 @@ impl Fetching {
         }
     }
 
+    /// A page also answers a listing that was given up: nothing else will.
+    fn on_page(&mut self, id: RequestId, page: Page) -> Result<(), Violation> {
+        match self.requests.get(&id) {
+            Some(Request::Listing { query }) if page.answers(query) => self.events.push_back(Event::Page { id, page }),
+            Some(Request::Listing { .. }) => return Err(Violation("a page with entries that were not asked for")),
+            Some(Request::Ending { opened: 0, .. }) => {}
+            _ => return Err(Violation("a page that was not asked for")),
+        }
+        self.requests.remove(&id);
+        Ok(())
+    }
+
     fn on_offer(
         &mut self,
         id: RequestId,
@@ -305,38 +330,32 @@ impl Fetching {
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
         // Another version than the one that is here means to start over.
         let held = self.held.remove(&id).filter(|held| held.version == meta.version);
-        let told = self.grants.limit();
-        let wrong = if held.as_ref().is_some_and(|held| held.block_log2 != block_log2) {
-            // XFR-2.
-            Some((FailCode::Mismatch, Failure::Mismatch))
-        } else if !self.grants.make_room(meta.size.min(1 << block_log2)) {
-            let text = "its blocks are larger than this side's memory bound".to_owned();
-            Some((FailCode::TooLarge, Failure::Refused { code: FailCode::TooLarge, text }))
-        } else {
-            None
-        };
-        if let Some((code, why)) = wrong {
-            self.requests.insert(id, Request::Ending { size: meta.size, opened: 0, written: 0 });
-            control.send(&Message::Fail { id, code, text: String::new(), used: 0 });
-            self.events.push_back(Event::Failed { id, why });
-            return Ok(());
-        }
-        self.max_data_due |= self.grants.limit() > told;
+        let is_cut_otherwise = held.as_ref().is_some_and(|held| held.block_log2 != block_log2);
         let geometry = Geometry::new(meta.size, block_log2);
         let resumed = held.is_some();
         let mut incoming = Incoming::new(geometry);
         for (index, value) in held.into_iter().flat_map(|held| held.inside(geometry)) {
             incoming.hold(index, value);
         }
-        for (offset, bytes) in early {
-            // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted,
-            // or the sender scattered crumbs and fails its own transfer.
-            let _ = incoming.accept(offset, &bytes, &mut self.grants)?;
-        }
+        // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted, or the
+        // sender scattered crumbs and fails its own transfer.
+        let mut early = early.iter();
+        let accepted = early.try_for_each(|(at, bytes)| incoming.accept(*at, bytes, &mut self.grants).map(|_| ()));
         let receiving = Receiving { meta, incoming, ready: false, committing: None };
         self.requests.insert(id, Request::Receiving(Box::new(receiving)));
+        accepted?;
         self.wants.push_back(DiskRequest::Receive { id, meta, resumed });
         self.events.push_back(Event::Offered { id, meta });
+        // A window smaller than a block would never let it through (CRD-7).
+        let block = geometry.block(0).map_or(0, |block| block.len as u64);
+        match self.grants.widen(block) {
+            Some(news) => self.max_data_due |= news,
+            None => self.give_up(id, FailCode::TooLarge, Failure::TooLarge, control),
+        }
+        if is_cut_otherwise {
+            // XFR-2.
+            self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control);
+        }
         self.write_complete(id, control);
         Ok(())
     }
@@ -351,22 +370,28 @@ impl Fetching {
         text: String,
         used: u64,
     ) -> Result<(), Violation> {
-        let Some(request) = self.requests.remove(&id) else { return self.unexpected(id) };
-        let (size, opened, written, told) = match &request {
-            Request::Listing | Request::Asked { .. } => (0, 0, 0, false),
-            Request::Receiving(r) if r.committing.is_some() => {
+        let Some(request) = self.requests.get(&id) else { return self.unexpected(id) };
+        // What the disk still holds is released when it is written.
+        let (size, opened, settled, told) = match request {
+            Request::Listing { .. } | Request::Asked { .. } => (0, 0, 0, false),
+            Request::Receiving(r) if r.incoming.is_done() => {
                 return Err(Violation("a transfer failed after it was done"));
             }
-            Request::Receiving(r) => (r.meta.size, r.incoming.opened(), r.incoming.written(), false),
-            Request::Ending { size, opened, written } => (*size, *opened, *written, true),
+            Request::Receiving(r) => {
+                let Receiving { meta, incoming, .. } = &**r;
+                (meta.size, incoming.opened(), incoming.written() + incoming.writing(), false)
+            }
+            Request::Ending { size, opened, written, writing } => (*size, *opened, written + writing, true),
         };
         if used < opened || used > size {
             return Err(Violation("credit accounts differ"));
         }
         self.grants.open(used - opened)?;
-        self.max_data_due |= self.grants.release(now, used - written, rtt);
+        self.max_data_due |= self.grants.release(now, used - settled, rtt);
         let why = Failure::Refused { code, text };
-        self.forget(id, request, &why);
+        if let Some(request) = self.requests.remove(&id) {
+            self.forget(id, request, &why);
+        }
         if !told {
             self.events.push_back(Event::Failed { id, why });
         }
@@ -410,27 +435,58 @@ impl Fetching {
                     self.write_complete(id, control);
                 }
             }
-            DiskReply::Written { id, block, result: Ok(()) } => {
-                let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
-                let len = r.incoming.on_written(block.index);
-                let written = r.incoming.held() + r.incoming.written();
-                self.max_data_due |= self.grants.release(now, len, rtt);
-                self.events.push_back(Event::Progress { id, written });
-                self.conclude(id, control);
-            }
-            DiskReply::Written { id, result: Err(WriteError::Mismatch), .. } => {
-                self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control);
-            }
-            DiskReply::Ready { id, result: Err(e) }
-            | DiskReply::Written { id, result: Err(WriteError::Store(e)), .. }
-            | DiskReply::Committed { id, result: Err(e) } => {
-                let code = if matches!(e, StoreError::Same) { FailCode::Cancelled } else { FailCode::Io };
-                self.give_up(id, code, Failure::Store(e), control);
+            DiskReply::Written { id, block, result } => self.on_written(now, rtt, id, block, result, control),
+            DiskReply::Ready { id, result: Err(e) } | DiskReply::Committed { id, result: Err(e) } => {
+                self.on_store_error(id, e, control);
             }
             DiskReply::Committed { id, result: Ok(path) } => self.on_committed(id, path, control),
             DiskReply::Listed { .. } | DiskReply::Opened { .. } | DiskReply::Read { .. } => {}
         }
         self.pump(control);
+    }
+
+    fn on_written(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        id: RequestId,
+        block: Block,
+        result: Result<(), WriteError>,
+        control: &mut ControlSender,
+    ) {
+        let len = block.len as u64;
+        match (self.requests.get_mut(&id), result) {
+            (Some(Request::Receiving(r)), Ok(())) => {
+                let len = r.incoming.on_written(block.index);
+                let written = r.incoming.held() + r.incoming.written();
+                self.max_data_due |= self.grants.release(now, len, rtt);
+                let scattered = r.incoming.scattered();
+                self.events.push_back(Event::Progress { id, written });
+                if scattered > MAX_SCATTERED {
+                    return self.give_up(id, FailCode::TooLarge, Failure::TooLarge, control);
+                }
+                self.conclude(id, control);
+            }
+            (Some(Request::Receiving(r)), Err(e)) => {
+                r.incoming.on_write_failed(block.index);
+                match e {
+                    WriteError::Mismatch => self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control),
+                    WriteError::Store(e) => self.on_store_error(id, e, control),
+                }
+            }
+            // Written for nothing, and no longer held.
+            (Some(Request::Ending { written, writing, .. }), _) => {
+                *writing -= len;
+                *written += len;
+                self.max_data_due |= self.grants.release(now, len, rtt);
+            }
+            _ => self.max_data_due |= self.grants.release(now, len, rtt),
+        }
+    }
+
+    fn on_store_error(&mut self, id: RequestId, error: StoreError, control: &mut ControlSender) {
+        let code = if matches!(error, StoreError::Same) { FailCode::Cancelled } else { FailCode::Io };
+        self.give_up(id, code, Failure::Store(error), control);
     }
 
     fn on_committed(&mut self, id: RequestId, path: SharePath, control: &mut ControlSender) {

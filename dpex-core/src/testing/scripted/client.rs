@@ -1,6 +1,7 @@
 //! A real client without sockets and threads: connector, session and disk, driven by plain calls and a clock that the
 //! test turns.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ pub struct ClientHost {
     events: Vec<Event>,
     handshake: Vec<ConnectorEvent>,
     close: Option<CloseReason>,
+    unanswered: BTreeSet<RequestId>,
 }
 
 impl ClientHost {
@@ -47,6 +49,7 @@ impl ClientHost {
             events: Vec::new(),
             handshake: Vec::new(),
             close: None,
+            unanswered: BTreeSet::new(),
         };
         host.settle();
         host
@@ -67,6 +70,7 @@ impl ClientHost {
         let session = self.session.as_mut().expect("a session");
         let id = session.get(path.clone(), None).expect("the session is open");
         self.disk.name(id, path);
+        self.unanswered.insert(id);
         self.settle();
         id
     }
@@ -78,8 +82,15 @@ impl ClientHost {
     pub fn list(&mut self, query: ListQuery) -> RequestId {
         let session = self.session.as_mut().expect("a session");
         let id = session.list(query).expect("the session is open");
+        self.unanswered.insert(id);
         self.settle();
         id
+    }
+
+    /// Requests of which no end was told yet.
+    #[must_use]
+    pub fn unanswered(&self) -> &BTreeSet<RequestId> {
+        &self.unanswered
     }
 
     /// Gives a request up.
@@ -168,8 +179,12 @@ impl ClientHost {
     fn step_session(&mut self) -> bool {
         let Some(session) = &mut self.session else { return false };
         if let Some(event) = session.poll_event() {
-            if let Event::Closed(reason) = &event {
-                self.close = Some(reason.clone());
+            match &event {
+                Event::Closed(reason) => self.close = Some(reason.clone()),
+                Event::Page { id, .. } | Event::Finished { id, .. } | Event::Failed { id, .. } => {
+                    assert!(self.unanswered.remove(id), "request {id} ended twice");
+                }
+                _ => {}
             }
             self.events.push(event);
             return true;

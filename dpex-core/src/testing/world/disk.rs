@@ -118,6 +118,7 @@ impl Disk {
             }
             DiskRequest::Release { id } => {
                 self.files.remove(&id);
+                // Not discarded: what has arrived stays for a later run.
                 self.parts.remove(&id);
                 self.free_at.remove(&id);
                 return None;

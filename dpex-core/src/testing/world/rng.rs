@@ -13,11 +13,11 @@ impl Rng {
     pub fn new(seed: u64) -> Self {
         let mut rng = Self(seed);
         // Neighbouring seeds start far apart.
-        Self(rng.next())
+        Self(rng.draw())
     }
 
     /// The next number of the sequence.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -27,17 +27,17 @@ impl Rng {
 
     /// A sequence of its own, so that who draws how often does not shift what others draw.
     pub fn fork(&mut self) -> Self {
-        Self::new(self.next())
+        Self::new(self.draw())
     }
 
     /// From `range`, which is not empty.
     pub fn within(&mut self, range: Range<u64>) -> u64 {
-        range.start + self.next() % (range.end - range.start)
+        range.start + self.draw() % (range.end - range.start)
     }
 
     /// From 0 up to but not including 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// True this often.
@@ -55,7 +55,7 @@ impl Rng {
     pub fn bytes(&mut self) -> [u8; 32] {
         let mut out = [0; 32];
         for chunk in out.chunks_exact_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes());
+            chunk.copy_from_slice(&self.draw().to_le_bytes());
         }
         out
     }
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_numbers_and_another_others() {
-        let draw = |seed| std::iter::repeat_with(move || 0).scan(Rng::new(seed), |rng, _: u64| Some(rng.next()));
+        let draw = |seed| std::iter::repeat_with(move || 0).scan(Rng::new(seed), |rng, _: u64| Some(rng.draw()));
         assert!(draw(1).take(100).eq(draw(1).take(100)));
         assert!(!draw(1).take(100).eq(draw(2).take(100)));
     }

@@ -227,8 +227,7 @@ impl World {
 
     fn drain_server_session(&mut self, id: SessionId) {
         let (now, mut buffer) = (self.now, std::mem::take(&mut self.buffer));
-        loop {
-            let Some(s) = self.server.sessions.get_mut(&id) else { break };
+        while let Some(s) = self.server.sessions.get_mut(&id) {
             if let Some(event) = s.session.poll_event() {
                 let person = s.person;
                 self.server.on_event(now, id, person, event);

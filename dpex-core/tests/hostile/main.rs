@@ -1,0 +1,17 @@
+//! Nobody can do harm with bytes: strangers, thieves, bad clients and bad servers against the real machines.
+
+mod acks;
+mod answers;
+mod blocks;
+mod control;
+mod couple;
+mod frames;
+mod fuzz;
+mod gate;
+mod load;
+mod offers;
+mod pages;
+mod records;
+mod requests;
+mod strangers;
+mod support;

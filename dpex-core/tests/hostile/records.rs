@@ -1,0 +1,333 @@
+//! Packets that are not authentic, not new or not in order: silence, or at most the end of a session.
+
+use std::time::Duration;
+
+use dpex_core::engine::{Closer, Limits};
+use dpex_core::testing::scripted::{Shape, Victim};
+use dpex_core::wire::frame::CloseCode;
+
+use super::support::*;
+
+const CHALLENGE: &[u8] = &[0x04, 1, 2, 3, 4, 5, 6, 7, 8];
+
+#[test]
+fn random_packets_under_a_true_connection_id_are_ignored_at_every_length() {
+    let mut m = BadClient::new();
+    let mut dice = Dice::new(1);
+    let cid = m.peer.seal(&[])[..8].to_vec();
+    let before = m.peer.heard.datagrams;
+    for len in 0..=1500 {
+        m.peer.throw(&mut m.host, &[&cid[..], &dice.bytes(len)].concat());
+    }
+    assert_eq!(m.peer.heard.datagrams, before);
+    m.assert_unharmed("after that");
+}
+
+#[test]
+fn every_flipped_bit_of_a_packet_is_ignored_and_the_packet_still_taken() {
+    let mut m = BadClient::new();
+    let packet = m.peer.seal(CHALLENGE);
+    let before = m.peer.heard.datagrams;
+    for bit in 0..packet.len() * 8 {
+        let mut other = packet.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        m.peer.throw(&mut m.host, &other);
+    }
+    for len in 0..packet.len() {
+        m.peer.throw(&mut m.host, &packet[..len]);
+    }
+    m.peer.throw(&mut m.host, &[&packet[..], &[0]].concat());
+    assert_eq!(m.peer.heard.datagrams, before);
+    m.peer.throw(&mut m.host, &packet);
+    assert_eq!(m.peer.heard.path_responses, [[1, 2, 3, 4, 5, 6, 7, 8]]);
+}
+
+#[test]
+fn a_packet_counts_once_from_wherever_it_is_repeated() {
+    let mut m = BadClient::new();
+    let packet = m.peer.seal(CHALLENGE);
+    m.peer.throw(&mut m.host, &packet);
+    let before = m.peer.heard.datagrams;
+    for n in 0..100 {
+        m.peer.throw(&mut m.host, &packet);
+        m.host.deliver(elsewhere(n), &packet);
+    }
+    m.wait(Duration::from_secs(1));
+    assert_eq!(m.peer.heard.datagrams, before);
+    assert_eq!(m.peer.heard.path_responses.len(), 1);
+    assert!(m.host.take_sent().is_empty(), "nor was anything sent elsewhere");
+}
+
+#[test]
+fn another_packet_under_a_used_number_is_ignored() {
+    let mut m = BadClient::new();
+    m.say(&[0x01]);
+    let pn = m.peer.next_pn - 1;
+    let again = m.peer.seal_as(&Shape { pn, ..Shape::default() }, CHALLENGE);
+    m.peer.throw(&mut m.host, &again);
+    assert!(m.peer.heard.path_responses.is_empty());
+    m.assert_unharmed("a number twice");
+}
+
+#[test]
+fn a_packet_too_old_for_the_window_is_ignored_and_one_just_inside_is_not() {
+    let mut m = BadClient::new();
+    m.peer.next_pn = 100_000;
+    m.say(&[0x01]);
+    for (pn, taken) in [(100_000 - 8128, false), (100_000 - 8127, true)] {
+        let packet = m.peer.seal_as(&Shape { pn, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &packet);
+        assert_eq!(m.peer.heard.path_responses.len(), usize::from(taken), "{pn}");
+    }
+}
+
+#[test]
+fn reserved_bits_are_ignored_even_if_they_are_authentic() {
+    let mut m = BadClient::new();
+    for bit in 1..8 {
+        let pn = m.peer.next_pn;
+        let packet = m.peer.seal_as(&Shape { pn, flags: 1 << bit, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &packet);
+    }
+    assert!(m.peer.heard.path_responses.is_empty());
+    m.assert_unharmed("reserved bits");
+}
+
+#[test]
+fn every_connection_id_that_is_registered_leads_here_and_no_other() {
+    let mut m = BadClient::new();
+    for cid in 0..64 {
+        let pn = m.peer.next_pn;
+        m.peer.next_pn += 1;
+        let packet = m.peer.seal_as(&Shape { pn, cid, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &packet);
+        m.wait(Duration::from_millis(30));
+        assert_eq!(m.peer.heard.path_responses.len(), usize::try_from(cid.min(7) + 1).expect("small"), "id {cid}");
+    }
+    // The id is authenticated: exchanging it spoils the packet.
+    let (a, mut b) =
+        (m.peer.seal_as(&Shape { pn: 999, cid: 1, ..Shape::default() }, CHALLENGE), m.peer.seal(CHALLENGE));
+    b[..8].copy_from_slice(&a[..8]);
+    let before = m.peer.heard.path_responses.len();
+    m.peer.throw(&mut m.host, &b);
+    assert_eq!(m.peer.heard.path_responses.len(), before);
+}
+
+#[test]
+fn a_packet_longer_than_was_announced_is_ignored_and_one_as_long_is_not() {
+    let mut m = BadClient::new();
+    for (len, taken) in [(1473, 0), (1472, 1)] {
+        let mut payload = CHALLENGE.to_vec();
+        payload.resize(len - 33, 0);
+        m.say(&payload);
+        assert_eq!(m.peer.heard.path_responses.len(), taken, "{len} bytes");
+    }
+}
+
+#[test]
+fn an_authentic_packet_number_that_must_not_be_ends_the_session_in_silence() {
+    for pn in [1 << 62, u64::MAX] {
+        let mut m = BadClient::new();
+        let before = m.peer.heard.datagrams;
+        let packet = m.peer.seal_as(&Shape { pn, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &packet);
+        assert_eq!(m.peer.heard.datagrams, before);
+        let ended = m.host.take_ended();
+        assert!(ended.iter().all(|e| e.by == Closer::Us && e.code == CloseCode::KeyLimit) && ended.len() == 1);
+        assert_eq!(m.host.sessions().count(), 0);
+    }
+    let mut m = BadClient::new();
+    let packet = m.peer.seal_as(&Shape { pn: (1 << 62) - 1, ..Shape::default() }, CHALLENGE);
+    m.peer.throw(&mut m.host, &packet);
+    assert_eq!(m.peer.heard.path_responses.len(), 1, "the last number is good");
+    assert!(m.peer.heard.acked.contains((1 << 62) - 1));
+}
+
+#[test]
+fn the_other_sides_packets_do_not_open_here() {
+    let mut m = BadClient::new();
+    m.peer.throw(&mut m.host, &[]);
+    let mut own = Vec::new();
+    for _ in 0..10 {
+        let packet = m.peer.seal(CHALLENGE);
+        m.host.deliver(CLIENT, &packet);
+        own.extend(m.host.take_sent());
+    }
+    assert!(!own.is_empty());
+    for (_, packet) in own {
+        m.host.deliver(CLIENT, &packet);
+    }
+    assert!(m.host.take_sent().is_empty());
+    m.assert_unharmed("its own packets");
+}
+
+#[test]
+fn before_the_session_is_open_packets_from_elsewhere_are_dropped() {
+    let mut m = BadClient::half_open(Limits::default());
+    for n in 0..20 {
+        let packet = m.peer.seal(CHALLENGE);
+        m.host.deliver(elsewhere(n), &packet);
+    }
+    assert!(m.host.take_sent().is_empty());
+    assert!(m.host.take_events().is_empty(), "it is not open");
+    m.say(CHALLENGE);
+    assert_eq!(m.peer.heard.path_responses.len(), 1);
+    // Once it is open they are taken, and the answers still go where RESP went.
+    let packet = m.peer.seal(CHALLENGE);
+    m.host.deliver(elsewhere(1), &packet);
+    m.wait(Duration::from_millis(30));
+    assert_eq!(m.peer.heard.path_responses.len(), 2);
+    assert!(m.host.take_sent().is_empty(), "nothing went elsewhere");
+}
+
+#[test]
+fn a_half_open_session_says_nothing_and_is_forgotten() {
+    let mut m = BadClient::half_open(Limits::default());
+    let mut dice = Dice::new(2);
+    for _ in 0..1000 {
+        let mut junk = m.peer.seal(&dice.bytes(20));
+        let last = junk.len() - 1;
+        junk[last] ^= 1;
+        m.peer.throw(&mut m.host, &junk);
+    }
+    m.wait(Duration::from_millis(9_999));
+    assert_eq!(m.host.sessions().count(), 1);
+    m.wait(Duration::from_millis(2));
+    assert_eq!(m.host.sessions().count(), 0);
+    assert_eq!(m.peer.heard.datagrams, 0);
+}
+
+#[test]
+fn a_session_without_an_authentic_packet_ends_in_silence_however_much_is_forged() {
+    let mut m = BadClient::new();
+    let before = m.peer.heard.datagrams;
+    for _ in 0..31 {
+        m.wait(Duration::from_secs(1));
+        let mut forged = m.peer.seal(CHALLENGE);
+        forged[20] ^= 1;
+        m.peer.throw(&mut m.host, &forged);
+    }
+    assert_eq!(m.host.sessions().count(), 0);
+    assert_eq!(m.peer.heard.datagrams, before);
+}
+
+#[test]
+fn a_key_update_with_every_packet_is_followed_and_costs_nothing_lasting() {
+    let mut m = BadClient::new();
+    for _ in 0..2000 {
+        m.peer.epoch += 1;
+        // A hole, so that it is acknowledged at once: who never hears the other's epoch loses it.
+        m.peer.next_pn += 1;
+        m.say(&[0x01]);
+    }
+    assert_eq!(m.peer.heard.acked.count(), 2001);
+    assert_eq!(m.peer.heard.strange, 0, "the server follows");
+    m.assert_unharmed("after 2,000 key updates");
+}
+
+#[test]
+fn packets_of_the_epoch_before_last_and_of_the_one_after_next_are_ignored() {
+    let mut m = BadClient::new();
+    for epoch in [2, 3, 4, 100] {
+        let pn = m.peer.next_pn;
+        let packet = m.peer.seal_as(&Shape { pn, epoch, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &packet);
+    }
+    assert!(m.peer.heard.path_responses.is_empty());
+    m.peer.next_pn = 10;
+    for epoch in 1..=3 {
+        m.peer.epoch = epoch;
+        m.say(&[0x01]);
+        m.wait(Duration::from_millis(30));
+    }
+    for (epoch, pn) in [(0, 20), (1, 21), (0, 5), (1, 6), (5, 22)] {
+        let packet = m.peer.seal_as(&Shape { pn, epoch, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &packet);
+        assert!(m.peer.heard.path_responses.is_empty(), "epoch {epoch}, packet {pn}");
+    }
+    let late = m.peer.seal_as(&Shape { pn: 7, epoch: 2, ..Shape::default() }, CHALLENGE);
+    m.peer.throw(&mut m.host, &late);
+    assert_eq!(m.peer.heard.path_responses.len(), 1, "the epoch before may still come");
+    m.assert_unharmed("epochs out of order");
+}
+
+#[test]
+fn forged_key_updates_change_nothing() {
+    let mut m = BadClient::new();
+    for _ in 0..1000 {
+        let pn = m.peer.next_pn;
+        // Key phase 1 in the header, the key of epoch 0 behind it.
+        let forged = m.peer.seal_as(&Shape { pn, flags: 1, ..Shape::default() }, CHALLENGE);
+        m.peer.throw(&mut m.host, &forged);
+    }
+    assert!(m.peer.heard.path_responses.is_empty());
+    m.assert_unharmed("forged key updates");
+    m.peer.epoch = 1;
+    m.assert_unharmed("and a true one");
+}
+
+#[test]
+fn three_hundred_challenges_are_answered_with_one_packet_each_at_most() {
+    let mut m = BadClient::new();
+    let challenges: Vec<u8> = (0..130u8).flat_map(|n| [4, n, n, n, n, n, n, n, n]).collect();
+    m.say(&challenges);
+    assert_eq!(m.peer.heard.path_responses, [[129; 8]], "the latest of a packet is enough");
+    let before = (m.peer.heard.datagrams, m.peer.heard.bytes);
+    let sent: usize = (0..300)
+        .map(|_| {
+            let packet = m.peer.seal(CHALLENGE);
+            m.peer.throw(&mut m.host, &packet);
+            packet.len()
+        })
+        .sum();
+    m.wait(Duration::from_secs(2));
+    assert!(m.peer.heard.datagrams - before.0 <= 320, "{}", m.peer.heard.datagrams);
+    assert!(m.peer.heard.bytes - before.1 <= 2 * sent as u64);
+    assert!(m.host.sessions().all(|s| s.in_flight() < 20_000), "the window holds for answers, too");
+    m.assert_unharmed("300 challenges");
+}
+
+#[test]
+fn a_storm_of_closes_and_packets_after_a_close_draws_one_answer_a_second() {
+    let mut m = BadClient::new();
+    m.say(&[0xff]);
+    assert_eq!(m.peer.heard.closes.len(), 1);
+    let before = m.peer.heard.datagrams;
+    for _ in 0..1000 {
+        m.say(&[0x03, 0, 0, 0]);
+        m.say(&[0x01]);
+    }
+    assert_eq!(m.peer.heard.datagrams, before);
+    // Without a sample three probe timeouts are three seconds and a little.
+    m.wait(Duration::from_secs(4));
+    assert_eq!(m.host.sessions().count(), 0);
+    m.say(&[0x01]);
+    assert_eq!(m.peer.heard.datagrams, before);
+
+    let mut m = BadClient::new();
+    for _ in 0..1000 {
+        m.say(&[0x03, 0, 0, 0]);
+    }
+    assert!(m.peer.heard.closes.is_empty(), "a CLOSE is not answered");
+}
+
+#[test]
+fn a_client_ignores_what_does_not_open_as_well() {
+    let mut m = BadServer::asked();
+    let mut dice = Dice::new(3);
+    let packet = m.peer.seal(CHALLENGE);
+    let before = m.peer.heard.datagrams;
+    for bit in 0..packet.len() * 8 {
+        let mut other = packet.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        m.peer.throw(&mut m.host, &other);
+        let len = dice.below(1500);
+        m.peer.throw(&mut m.host, &dice.bytes(len));
+    }
+    assert_eq!(m.peer.heard.datagrams, before);
+    for _ in 0..3 {
+        m.peer.throw(&mut m.host, &packet);
+    }
+    assert_eq!(m.peer.heard.path_responses.len(), 1);
+    m.assert_unharmed("after that");
+}
