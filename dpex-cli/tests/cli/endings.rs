@@ -65,7 +65,7 @@ fn what_is_not_on_offer_is_refused_by_name_and_the_rest_arrives() {
 
     let some = alice.run(&["-q", "client", "get", "b.txt", "a.txt", "c.*", "--to", "in"]);
     let failed = ["b.txt  failed: it is not on offer", "c.*  failed: it is not on offer"];
-    some.fails_after(&failed, 1, "failed to get 2 files; the first, `b.txt`: it is not on offer", "the lines above");
+    some.fails_after(&failed, 1, "failed to get 2 files; the first, `b.txt`: it is not on offer", "dpex client ls");
     assert_eq!(names(&alice.path("in")), ["a.txt"]);
 }
 

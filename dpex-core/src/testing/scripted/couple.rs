@@ -57,7 +57,12 @@ impl Couple {
     /// Two that have not met yet; the first INIT is on its way.
     #[must_use]
     pub fn new(suite: &'static dyn CipherSuite) -> Self {
-        let keys = Acquaintance::new(suite);
+        Self::of(Acquaintance::new(suite))
+    }
+
+    /// The same with keys that are there already.
+    #[must_use]
+    pub fn of(keys: Acquaintance) -> Self {
         let (shelf, received) = (MemStore::new(), MemStore::new());
         let server = ServerHost::new(&keys, &shelf, Limits::default());
         let client = ClientHost::new(server.now(), &keys, Self::SERVER, &received, Limits::default());
