@@ -1,5 +1,6 @@
 //! Getting in: through losses, through load, and not at all.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dpex_core::testing::sweep;
@@ -9,15 +10,16 @@ use crate::support::{KIB, MS, SEEDS, assert_whole, finish, ordinary, shelve};
 
 #[test]
 fn a_client_gets_in_although_three_datagrams_in_ten_are_lost() {
-    let mut at_once = std::sync::atomic::AtomicU64::new(0);
+    let (tried, at_once) = (AtomicU64::new(0), AtomicU64::new(0));
     sweep(SEEDS, |seed| {
         let mut world = World::new(seed);
         let link = LinkConfig { loss: 0.3, ..ordinary(world.rng()) };
         let client = world.client(&link);
+        tried.fetch_add(1, Ordering::Relaxed);
         world.connect(client);
         world.run_until(Duration::from_secs(21), |world| *world[client].standing() != Standing::Connecting);
         if *world[client].standing() == Standing::Connected {
-            at_once.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            at_once.fetch_add(1, Ordering::Relaxed);
         } else {
             assert_eq!(world[client].standing(), &Standing::TimedOut, "{world:?}");
             assert!(world.elapsed() >= Duration::from_secs(20));
@@ -25,9 +27,9 @@ fn a_client_gets_in_although_three_datagrams_in_ten_are_lost() {
         }
         assert!(world.server().rejections().is_empty(), "{world:?}");
     });
-    // Five tries, of which each passes with 0.49: 0.966. Only the full sweep says something of it.
-    let at_once = *at_once.get_mut();
-    assert!(at_once > 180 || std::env::var_os("DPEX_SEED").is_some(), "{at_once} of 200");
+    // Five tries, of which each passes with 0.49: 0.966. A few seeds say nothing of it.
+    let (tried, at_once) = (tried.into_inner(), at_once.into_inner());
+    assert!(tried < 100 || at_once * 10 >= tried * 9, "{at_once} of {tried}");
 }
 
 #[test]
