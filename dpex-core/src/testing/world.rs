@@ -287,11 +287,14 @@ impl World {
         host.standing = Standing::Vanished;
     }
 
-    /// Both sides of all sessions there are update their keys after so few packets.
-    pub fn update_keys_every(&mut self, packets: u64) {
+    /// In all sessions there are, who sends this way updates keys after so few packets.
+    pub fn update_keys_every(&mut self, way: Way, packets: u64) {
         let server = self.server.sessions.values_mut().map(|s| &mut *s.session);
         let clients = self.clients.iter_mut().filter_map(ClientHost::session_mut);
-        server.chain(clients).for_each(|session| session.update_keys_every(packets));
+        match way {
+            Way::Up => clients.for_each(|session| session.update_keys_every(packets)),
+            Way::Down => server.for_each(|session| session.update_keys_every(packets)),
+        }
     }
 
     /// The server ends all sessions.

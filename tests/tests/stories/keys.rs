@@ -1,7 +1,7 @@
 //! Keys that change in the middle of a transfer.
 
 use dpex_core::testing::sweep;
-use dpex_core::testing::world::{LinkConfig, World};
+use dpex_core::testing::world::{LinkConfig, Way, World};
 
 use crate::support::{KIB, MS, SEEDS, assert_delivered, assert_whole, finish, ordinary, shelve};
 
@@ -20,14 +20,19 @@ fn keys_are_updated_again_and_again_in_the_middle_of_a_transfer_and_nothing_is_l
         let size = world.rng().within(100 * KIB..1000 * KIB);
         let path = shelve(&world, "file", size);
         world.connected(client);
-        let packets = world.rng().within(1..size / 5000);
-        world.update_keys_every(packets);
+        // The server, the client, or both; the other one follows.
+        for way in [Way::Down, Way::Up].into_iter().filter(|way| seed % 3 != *way as u64) {
+            let packets = world.rng().within(1..size / 10_000);
+            world.update_keys_every(way, packets);
+        }
         let id = world.get(client, &path, None).expect("connected");
         finish(&mut world, client, &[id]);
         assert_whole(&world, client, id, "file", size);
         world.assert_quiet();
         assert_delivered(&world, client, "file", size);
-        let epochs = world.server().sessions().map(|session| session.epoch()).max();
-        assert!(epochs > Some(0), "{world:?}");
+        let server = world.server().sessions().map(|session| session.epoch()).max();
+        let client = world[client].session().map(|session| session.epoch());
+        assert!(server > Some(0), "{world:?}");
+        assert!(server == client, "{server:?} {client:?}\n{world:?}");
     });
 }

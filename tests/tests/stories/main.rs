@@ -14,6 +14,7 @@ mod losses;
 mod many;
 mod memory;
 mod outages;
+mod probes;
 mod resuming;
 mod speed;
 mod world;
