@@ -42,6 +42,8 @@ pub enum DiskRequest {
         id: RequestId,
         /// What the server says of the file.
         meta: Meta,
+        /// It is the version of which blocks are held: the part that has them goes on. Else it begins anew.
+        resumed: bool,
     },
     /// Client: verify a block against its value, and write it. Answered by [`DiskReply::Written`].
     Write {

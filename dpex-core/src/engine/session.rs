@@ -5,6 +5,7 @@
 
 mod event;
 mod fetching;
+mod held;
 mod link;
 mod serving;
 
@@ -20,9 +21,10 @@ use crate::transfer::{Accepted, Violation};
 use crate::types::SharePath;
 use crate::wire::codec::Reader;
 use crate::wire::frame::{self, CloseCode, Frame};
-use crate::wire::message::{RequestId, Resume};
+use crate::wire::message::RequestId;
 
 pub use event::{CloseReason, Closer, Event, Failure};
+pub use held::Held;
 
 use fetching::Fetching;
 use link::{Draft, Fate, Link, MIN_DATAGRAM, Piece};
@@ -299,9 +301,10 @@ impl Session {
         self.fetching().map(|(f, control)| f.list(query, control))
     }
 
-    /// Asked, of a client: fetch a file. Answered by [`Event::Finished`] or [`Event::Failed`].
-    pub fn get(&mut self, path: SharePath, resume: Option<Resume>) -> Option<RequestId> {
-        self.fetching().map(|(f, control)| f.get(path, resume, control))
+    /// Asked, of a client: fetch a file, without the blocks that are `held`. Answered by [`Event::Finished`] or
+    /// [`Event::Failed`].
+    pub fn get(&mut self, path: SharePath, held: Option<Held>) -> Option<RequestId> {
+        self.fetching().map(|(f, control)| f.get(path, held, control))
     }
 
     /// Asked, of a client: give a request up.

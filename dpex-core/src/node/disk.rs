@@ -78,7 +78,7 @@ impl Disk {
                     task.serve(result).await;
                 });
             }
-            DiskRequest::Receive { id, meta } => self.receive(id, meta),
+            DiskRequest::Receive { id, meta, .. } => self.receive(id, meta),
             DiskRequest::Read { id, block } => self.tell(id, Job::Read(block)),
             DiskRequest::Write { id, block, bytes, value } => self.tell(id, Job::Write { block, bytes, value }),
             DiskRequest::Commit { id } => self.tell(id, Job::Commit),

@@ -37,14 +37,14 @@ use run::Happening;
 use trace::Trace;
 
 use super::{MemStore, NullSuite};
-use crate::engine::{Connector, ConnectorConfig, Endpoint, EndpointConfig, Person};
+use crate::engine::{Connector, ConnectorConfig, Endpoint, EndpointConfig, Held, Person};
 use crate::kdf::hh;
 use crate::seal::{Knock, PairKeys, Peering};
 use crate::store::ListQuery;
 use crate::suite::CipherSuite as _;
 use crate::types::{Digest, EnrolmentId, Fingerprint, Secret, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
-use crate::wire::message::{RequestId, Resume};
+use crate::wire::message::RequestId;
 
 /// Wall-clock time at which every world begins, in seconds since the epoch.
 const WALL: i64 = 1_800_000_000;
@@ -190,6 +190,7 @@ impl World {
             generation: 0,
             standing: Standing::Never,
             paths: BTreeMap::new(),
+            sidecars: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             offers: BTreeMap::new(),
             notices: Vec::new(),
@@ -251,9 +252,9 @@ impl World {
     }
 
     /// Asks for a file. `None` without an open session.
-    pub fn get(&mut self, client: ClientId, path: &SharePath, resume: Option<Resume>) -> Option<RequestId> {
+    pub fn get(&mut self, client: ClientId, path: &SharePath, held: Option<Held>) -> Option<RequestId> {
         let host = &mut self[client];
-        let id = host.session_mut()?.get(path.clone(), resume)?;
+        let id = host.session_mut()?.get(path.clone(), held)?;
         host.paths.insert(id, path.clone());
         Some(id)
     }

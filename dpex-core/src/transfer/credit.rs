@@ -100,13 +100,14 @@ impl Grants {
     }
 
     /// Opened bytes are dealt with. Returns whether the peer should be told a new limit: when an eighth of the window
-    /// is free again.
+    /// is free again, or all of it. For the last bit may be what the next block lacks, and nothing else would ever be
+    /// released then (CRD-8).
     pub fn release(&mut self, now: Instant, bytes: u64, rtt: Duration) -> bool {
         self.released += bytes;
         debug_assert!(self.released <= self.opened);
         self.grow(now, rtt);
         let limit = self.released + self.window;
-        let news = limit >= self.granted + self.window / 8;
+        let news = limit >= self.granted + self.window / 8 || (self.buffered() == 0 && limit > self.granted);
         if news {
             self.granted = limit;
         }
@@ -174,6 +175,17 @@ mod tests {
         assert!(g.widen(4001).is_none());
         assert!(g.widen(10).is_some());
         assert_eq!(g.limit(), 4000);
+    }
+
+    #[test]
+    fn a_new_limit_is_told_when_nothing_is_buffered_however_little_that_frees() {
+        let now = Instant::now();
+        let mut g = Grants::new(800, 800);
+        g.open(2).expect("granted");
+        assert!(!g.release(now, 1, RTT));
+        assert!(g.release(now, 1, RTT), "CRD-8");
+        assert_eq!(g.limit(), 802);
+        assert!(!g.release(now, 0, RTT), "no news is not told");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Incoming {
     settled: RangeSet,
     writing: BTreeMap<u64, Digest>,
     tree: RootBuilder,
+    held: u64,
+    held_blocks: usize,
     written: u64,
     opened: u64,
     done: Option<Digest>,
@@ -77,10 +79,23 @@ impl Incoming {
             settled: RangeSet::new(),
             writing: BTreeMap::new(),
             tree: RootBuilder::new(geometry),
+            held: 0,
+            held_blocks: 0,
             written: 0,
             opened: 0,
             done: None,
         }
+    }
+
+    /// A block inside the file is here from an earlier try, with this value: it is not awaited, and the sender tells no
+    /// value of it. Each block once, before anything of it comes.
+    pub fn hold(&mut self, index: u64, value: Digest) {
+        let Some(block) = self.geometry.block(index) else { return };
+        self.told.insert(index..index + 1);
+        self.settled.insert(index..index + 1);
+        self.tree.push(index, value);
+        self.held += block.len as u64;
+        self.held_blocks += 1;
     }
 
     /// Takes a piece of the file (XFR-9).
@@ -180,13 +195,20 @@ impl Incoming {
         Some(if told == root { Outcome::Verified(root) } else { Outcome::Mismatch })
     }
 
-    /// Blocks written while one before them is missing: each costs memory until that one comes.
+    /// Bytes that were here from the start.
     #[must_use]
-    pub fn scattered(&self) -> usize {
-        self.tree.waiting()
+    pub fn held(&self) -> u64 {
+        self.held
     }
 
-    /// Bytes verified and written.
+    /// Blocks written while one before them is missing: each costs memory until that one comes. Those that were held
+    /// from the start are this side's own and do not count.
+    #[must_use]
+    pub fn scattered(&self) -> usize {
+        self.tree.waiting().saturating_sub(self.held_blocks)
+    }
+
+    /// Bytes verified and written since.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
@@ -264,6 +286,25 @@ mod tests {
     }
 
     // XFR-9, CRD-3.
+    #[test]
+    fn a_block_that_is_held_is_not_awaited_and_its_value_enters_the_root() {
+        let (data, mut credit) = (content(), grants());
+        let values = values(&data);
+        let mut incoming = Incoming::new(geometry());
+        incoming.hold(0, values[0]);
+        assert!(incoming.sums(0, &values[..1]).is_err(), "SUM-4");
+        incoming.accept(5, &data[5..10], &mut credit).expect("harmless").is_yes();
+        assert_eq!(credit.buffered(), 0, "a piece of it costs nothing");
+        incoming.accept(65_536, &data[65_536..], &mut credit).expect("inside").is_yes();
+        incoming.sums(1, &values[1..]).expect("the other one");
+        incoming.done(Digest(*blake3::hash(&data).as_bytes())).expect("once");
+        let block = incoming.next_complete().expect("the other one").block;
+        assert_eq!((block.index, incoming.on_written(1)), (1, 100));
+        assert!(incoming.next_complete().is_none());
+        assert!(matches!(incoming.outcome(), Some(Outcome::Verified(_))));
+        assert_eq!((incoming.held(), incoming.written()), (65_536, 100));
+    }
+
     #[test]
     fn pieces_where_none_may_be_are_violations() {
         let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());

@@ -36,7 +36,7 @@ fn a_disk_slower_than_the_idle_time_out_does_not_end_the_session() {
         let mut world = World::new(seed);
         let link = ordinary(world.rng());
         let very_slow = DiskConfig { latency: Duration::from_secs(40), rate: 10_000_000 };
-        let config = if seed % 2 == 0 {
+        let config = if seed.is_multiple_of(2) {
             *world.server_mut().disk_mut() = very_slow;
             ClientConfig::default()
         } else {
@@ -72,7 +72,7 @@ fn a_full_disk_fails_the_file_that_does_not_fit_and_the_others_go_on() {
         let big = shelve(&world, "big", 1200 * KIB);
         let small: Vec<_> = (0..5).map(|i| shelve(&world, &format!("small {i}"), 20 * KIB)).collect();
         // Half of the time there is room at first, and then somebody else takes it.
-        let room = if seed % 2 == 0 { 1000 * KIB } else { 2000 * KIB };
+        let room = if seed.is_multiple_of(2) { 1000 * KIB } else { 2000 * KIB };
         world[client].store().capacity(room);
         world.connected(client);
         let big_id = world.get(client, &big, None).expect("connected");

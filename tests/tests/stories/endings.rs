@@ -52,7 +52,7 @@ fn an_end_is_reached_on_both_sides_although_closes_are_lost() {
         world.get(client, &path, None).expect("connected");
         let middle = world.rng().up_to(Duration::from_secs(1));
         world.run_for(middle);
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             world.shut_down();
         } else {
             world.close(client);

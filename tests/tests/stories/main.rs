@@ -14,5 +14,6 @@ mod losses;
 mod many;
 mod memory;
 mod outages;
+mod resuming;
 mod speed;
 mod world;

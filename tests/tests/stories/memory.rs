@@ -69,6 +69,27 @@ fn a_slow_reader_with_a_window_of_one_block_gets_files_of_all_sizes() {
 }
 
 #[test]
+fn a_small_file_does_not_take_the_credit_that_a_large_one_behind_it_needs() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = ordinary(world.rng());
+        let limits = Limits { window: 1024 * KIB, max_window: 1024 * KIB, ..Limits::default() };
+        let client = world.client_with(&link, &link, ClientConfig { limits, ..ClientConfig::default() });
+        let sizes = [world.rng().within(0..200 * KIB), world.rng().within(1024 * KIB..1500 * KIB)];
+        world.connected(client);
+        let ids = sizes.map(|size| {
+            let path = shelve(&world, &format!("{size}"), size);
+            world.get(client, &path, None).expect("connected")
+        });
+        finish(&mut world, client, &ids);
+        for (size, id) in sizes.iter().zip(&ids) {
+            assert_whole(&world, client, *id, &format!("{size}"), *size);
+        }
+        world.assert_quiet();
+    });
+}
+
+#[test]
 fn a_server_with_hardly_any_memory_serves_all_the_same() {
     sweep(SEEDS, |seed| {
         let mut world = World::new(seed);

@@ -55,7 +55,7 @@ fn darkness_in_one_direction_alone_is_survived_as_well() {
     sweep(SEEDS, |seed| {
         let (mut world, client, id) = in_the_middle(seed, ServerConfig::default(), ClientConfig::default());
         let from = world.elapsed();
-        let way = if seed % 2 == 0 { Way::Up } else { Way::Down };
+        let way = if seed.is_multiple_of(2) { Way::Up } else { Way::Down };
         world.link_mut(client, way).blackouts = vec![from..from + Duration::from_secs(10)];
         finish(&mut world, client, &[id]);
         assert_whole(&world, client, id, "file", SIZE);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::event::{Event, Failure};
+use super::held::Held;
 use super::link::Draft;
 use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
@@ -13,7 +14,7 @@ use crate::store::{ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame;
-use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId, Resume};
+use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
 /// Requests outstanding at once; more wait here (XFR-5).
 const MAX_OUTSTANDING: usize = 256;
@@ -32,6 +33,8 @@ pub(super) struct Fetching {
     /// Asked for and not yet sent.
     queue: VecDeque<Message>,
     requests: BTreeMap<RequestId, Request>,
+    /// What is here already of files whose offer has not come.
+    held: BTreeMap<RequestId, Held>,
     grants: Grants,
     early_pieces: usize,
     early_bytes: u64,
@@ -77,6 +80,7 @@ impl Fetching {
             unasked: 0,
             queue: VecDeque::new(),
             requests: BTreeMap::new(),
+            held: BTreeMap::new(),
             grants: Grants::new(window, max_window),
             early_pieces: 0,
             early_bytes: 0,
@@ -94,7 +98,9 @@ impl Fetching {
         self.ask(control, |id| Message::List { id, path, after, limit, recursive })
     }
 
-    pub(super) fn get(&mut self, path: SharePath, resume: Option<Resume>, control: &mut ControlSender) -> RequestId {
+    pub(super) fn get(&mut self, path: SharePath, held: Option<Held>, control: &mut ControlSender) -> RequestId {
+        let (held, resume) = held.and_then(Held::trimmed).unzip();
+        self.held.extend(held.map(|held| (self.next_id, held)));
         self.ask(control, |id| Message::Get { id, path, resume })
     }
 
@@ -132,6 +138,7 @@ impl Fetching {
             .position(|m| matches!(m, Message::List { id: i, .. } | Message::Get { id: i, .. } if *i == id));
         if let Some(at) = queued {
             self.queue.remove(at);
+            self.held.remove(&id);
             self.events.push_back(Event::Failed { id, why: Failure::Cancelled });
             return;
         }
@@ -175,6 +182,7 @@ impl Fetching {
     fn forget(&mut self, id: RequestId, request: Request, why: &Failure) {
         match request {
             Request::Asked { early } => {
+                self.held.remove(&id);
                 self.early_pieces -= early.len();
                 self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
             }
@@ -320,8 +328,15 @@ impl Fetching {
         };
         self.early_pieces -= early.len();
         self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        // Another version than the one that is here means to start over.
+        let held = self.held.remove(&id).filter(|held| held.version == meta.version);
+        let is_cut_otherwise = held.as_ref().is_some_and(|held| held.block_log2 != block_log2);
         let geometry = Geometry::new(meta.size, block_log2);
+        let resumed = held.is_some();
         let mut incoming = Incoming::new(geometry);
+        for (index, value) in held.into_iter().flat_map(|held| held.inside(geometry)) {
+            incoming.hold(index, value);
+        }
         // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted, or the
         // sender scattered crumbs and fails its own transfer.
         let mut early = early.iter();
@@ -329,13 +344,17 @@ impl Fetching {
         let receiving = Receiving { meta, incoming, ready: false, committing: None };
         self.requests.insert(id, Request::Receiving(Box::new(receiving)));
         accepted?;
-        self.wants.push_back(DiskRequest::Receive { id, meta });
+        self.wants.push_back(DiskRequest::Receive { id, meta, resumed });
         self.events.push_back(Event::Offered { id, meta });
         // A window smaller than a block would never let it through (CRD-7).
         let block = geometry.block(0).map_or(0, |block| block.len as u64);
         match self.grants.widen(block) {
             Some(news) => self.max_data_due |= news,
             None => self.give_up(id, FailCode::TooLarge, Failure::TooLarge, control),
+        }
+        if is_cut_otherwise {
+            // XFR-2.
+            self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control);
         }
         self.write_complete(id, control);
         Ok(())
@@ -439,7 +458,7 @@ impl Fetching {
         match (self.requests.get_mut(&id), result) {
             (Some(Request::Receiving(r)), Ok(())) => {
                 let len = r.incoming.on_written(block.index);
-                let written = r.incoming.written();
+                let written = r.incoming.held() + r.incoming.written();
                 self.max_data_due |= self.grants.release(now, len, rtt);
                 let scattered = r.incoming.scattered();
                 self.events.push_back(Event::Progress { id, written });

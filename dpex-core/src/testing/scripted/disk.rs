@@ -69,7 +69,7 @@ impl Disk {
                 self.files.remove(&id);
                 return None;
             }
-            DiskRequest::Receive { id, meta } => DiskReply::Ready { id, result: self.receive(id, meta) },
+            DiskRequest::Receive { id, meta, .. } => DiskReply::Ready { id, result: self.receive(id, meta) },
             DiskRequest::Write { id, block, bytes, value } => {
                 let result = self.write(id, &block, bytes, value);
                 DiskReply::Written { id, block, result }

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disk::{Disk, DiskConfig};
-use crate::engine::{CloseReason, Connector, Event, Failure, Limits, Session};
+use super::disk::{Disk, DiskConfig, Sidecar};
+use crate::engine::{CloseReason, Connector, Event, Failure, Held, Limits, Session};
 use crate::seal::Peering;
 use crate::store::{Meta, Page};
 use crate::suite::IdentityKey;
@@ -94,6 +94,8 @@ pub struct ClientHost {
     pub(super) generation: u64,
     pub(super) standing: Standing,
     pub(super) paths: BTreeMap<RequestId, SharePath>,
+    /// What is on its disk of files that are not whole yet.
+    pub(super) sidecars: BTreeMap<SharePath, Sidecar>,
     pub(super) outcomes: BTreeMap<RequestId, Outcome>,
     pub(super) offers: BTreeMap<RequestId, Meta>,
     pub(super) notices: Vec<String>,
@@ -164,6 +166,12 @@ impl ClientHost {
     #[must_use]
     pub fn key_warnings(&self) -> u64 {
         self.key_warnings
+    }
+
+    /// What of a file is on its disk, verified, from an earlier try.
+    #[must_use]
+    pub fn held(&self, path: &SharePath) -> Option<Held> {
+        self.sidecars.get(path).map(Sidecar::held)
     }
 
     /// Changes how it behaves; limits and time-outs count from the next connection on.

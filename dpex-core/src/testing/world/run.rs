@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::client::{Standing, State};
-use super::disk::Disk;
+use super::disk::{Disk, Kept};
 use super::server::ServerSession;
 use super::trace::Mark;
 use super::{ClientId, Way, World};
@@ -142,8 +142,8 @@ impl World {
                     return;
                 }
                 let State::Connected { session, disk } = &mut host.state else { return };
-                let path = if let DiskRequest::Receive { id, .. } = &request { host.paths.get(id) } else { None };
-                if let Some(reply) = disk.run(&host.store, request, path) {
+                let mut kept = Kept { paths: &host.paths, sidecars: &mut host.sidecars };
+                if let Some(reply) = disk.run(&host.store, request, Some(&mut kept)) {
                     session.handle_disk(now, reply);
                 }
             }
