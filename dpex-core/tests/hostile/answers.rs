@@ -94,6 +94,7 @@ fn an_answer_with_a_choice_that_was_not_offered_is_ignored() {
     }
 }
 
+// HS-19.
 #[test]
 fn the_secrets_without_the_server_key_give_a_warning_and_no_session() {
     let mut m = Waiting::new();
@@ -143,6 +144,7 @@ fn a_share_of_low_order_is_ignored() {
     m.assert_ignored(&answer, "zero");
 }
 
+// HS-19.
 #[test]
 fn only_the_true_server_can_refuse() {
     let mut refusal = Answer { version: 0, suite: 0, ..Answer::honest() };
@@ -160,6 +162,7 @@ fn only_the_true_server_can_refuse() {
     assert!(m.host.take_sent().is_empty(), "it does not ask again");
 }
 
+// HS-20.
 #[test]
 fn an_answer_that_comes_twice_makes_one_session() {
     let mut m = Waiting::new();
@@ -175,6 +178,7 @@ fn an_answer_that_comes_twice_makes_one_session() {
     assert!(m.host.take_sent().is_empty());
 }
 
+// HS-17.
 #[test]
 fn nobody_answers_and_the_client_gives_up_after_a_few_inits() {
     let mut m = Waiting::new();
@@ -221,6 +225,7 @@ fn a_cookie_from_somebody_else_does_not_keep_the_answer_out() {
     m.assert_still_waiting();
 }
 
+// COO-6.
 #[test]
 fn a_cookie_that_comes_again_moves_nothing() {
     let mut m = Waiting::new();

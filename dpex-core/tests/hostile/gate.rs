@@ -56,6 +56,7 @@ fn sum(counts: Counts) -> u64 {
     counts.signs + counts.verifies + counts.shares + counts.agrees + counts.wraps + counts.unwraps
 }
 
+// COO-1, HS-15, SES-2.
 #[test]
 fn a_good_init_costs_a_verification_an_agreement_and_a_signature_and_is_answered_once() {
     let mut gate = Gate::new();
@@ -93,6 +94,7 @@ fn datagrams_of_every_length_are_ignored() {
     assert_eq!(gate.cost(&init).1, 1, "the INIT itself is still good");
 }
 
+// HS-11, HS-12.
 #[test]
 fn every_flipped_bit_before_mac2_is_ignored() {
     let mut gate = Gate::new();
@@ -107,6 +109,7 @@ fn every_flipped_bit_before_mac2_is_ignored() {
     assert_eq!(gate.cost(&init).1, 1);
 }
 
+// HS-11, HS-12.
 #[test]
 fn who_knows_the_knock_and_no_enrolment_is_ignored() {
     let mut gate = Gate::new();
@@ -121,6 +124,7 @@ fn who_knows_the_knock_and_no_enrolment_is_ignored() {
     assert_eq!(host.take_sent().len(), 1, "the control");
 }
 
+// BAD-2, HS-11, HS-12.
 #[test]
 fn an_authentic_init_that_is_malformed_is_ignored_and_noted() {
     type Change = fn(&mut [u8]);
@@ -184,6 +188,7 @@ fn a_bad_gcm_tag_behind_a_good_mac_is_ignored() {
     }
 }
 
+// HS-12, HS-13.
 #[test]
 fn a_replayed_init_is_ignored_from_wherever_it_comes_and_noted() {
     let mut gate = Gate::new();
@@ -209,6 +214,7 @@ fn a_replayed_init_is_ignored_from_wherever_it_comes_and_noted() {
     assert_eq!(gate.cost(&later).1, 1, "one nanosecond later");
 }
 
+// HS-15.
 #[test]
 fn a_copy_that_is_verified_at_the_same_time_is_answered_once() {
     let mut gate = Gate::new();
@@ -238,6 +244,7 @@ fn the_secrets_without_the_client_key_give_silence_and_an_alarm() {
     assert_eq!(gate.cost(&init).1, 1, "the thief's stamp, though later, was not taken for the client's");
 }
 
+// HS-9.
 #[test]
 fn who_has_no_version_or_suite_in_common_is_refused_and_signed_so() {
     for (version, suite) in [(2, 1), (1, 2), (0xffff, 0xffff), (0, 0)] {
@@ -258,6 +265,7 @@ fn who_has_no_version_or_suite_in_common_is_refused_and_signed_so() {
     assert!(gate.host.take_sent().is_empty(), "nobody is refused before they are proved");
 }
 
+// ENR-23.
 #[test]
 fn who_was_expelled_or_has_expired_gets_silence() {
     let mut gate = Gate::new();
@@ -279,6 +287,7 @@ fn who_was_expelled_or_has_expired_gets_silence() {
     assert_eq!(gate.host.take_rejected(), [Rejection::Expired]);
 }
 
+// ENR-23.
 #[test]
 fn who_is_expelled_while_the_answer_is_signed_gets_no_session() {
     for jobs_done in 0..2 {
@@ -330,6 +339,7 @@ fn one_person_has_at_most_four_half_open_sessions_however_their_signatures_are_t
     }
 }
 
+// LIM-4, SES-3.
 #[test]
 fn a_fifth_session_is_turned_away_unless_one_of_the_four_is_idle() {
     let keys = Acquaintance::new(NullSuite::leak(4));
@@ -380,6 +390,7 @@ fn one_person_takes_no_more_than_its_share_of_signatures() {
     assert!(gate.host.take_rejected().iter().all(|why| *why == Rejection::TooMany));
 }
 
+// LIM-1.
 #[test]
 fn a_source_takes_no_more_than_its_share_of_tags() {
     let mut gate = Gate::new();

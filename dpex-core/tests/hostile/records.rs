@@ -10,6 +10,7 @@ use super::support::*;
 
 const CHALLENGE: &[u8] = &[0x04, 1, 2, 3, 4, 5, 6, 7, 8];
 
+// BAD-3.
 #[test]
 fn random_packets_under_a_true_connection_id_are_ignored_at_every_length() {
     let mut m = BadClient::new();
@@ -23,6 +24,7 @@ fn random_packets_under_a_true_connection_id_are_ignored_at_every_length() {
     m.assert_unharmed("after that");
 }
 
+// BAD-3.
 #[test]
 fn every_flipped_bit_of_a_packet_is_ignored_and_the_packet_still_taken() {
     let mut m = BadClient::new();
@@ -161,6 +163,7 @@ fn the_other_sides_packets_do_not_open_here() {
     m.assert_unharmed("its own packets");
 }
 
+// PTH-1, PTH-2.
 #[test]
 fn before_the_session_is_open_packets_from_elsewhere_are_dropped() {
     let mut m = BadClient::half_open(Limits::default());
@@ -180,6 +183,7 @@ fn before_the_session_is_open_packets_from_elsewhere_are_dropped() {
     assert!(m.host.take_sent().is_empty(), "nothing went elsewhere");
 }
 
+// SES-1, SES-2.
 #[test]
 fn a_half_open_session_says_nothing_and_is_forgotten() {
     let mut m = BadClient::half_open(Limits::default());
@@ -197,6 +201,7 @@ fn a_half_open_session_says_nothing_and_is_forgotten() {
     assert_eq!(m.peer.heard.datagrams, 0);
 }
 
+// SES-5.
 #[test]
 fn a_session_without_an_authentic_packet_ends_in_silence_however_much_is_forged() {
     let mut m = BadClient::new();
@@ -266,6 +271,7 @@ fn forged_key_updates_change_nothing() {
     m.assert_unharmed("and a true one");
 }
 
+// FRM-6.
 #[test]
 fn three_hundred_challenges_are_answered_with_one_packet_each_at_most() {
     let mut m = BadClient::new();
@@ -287,6 +293,7 @@ fn three_hundred_challenges_are_answered_with_one_packet_each_at_most() {
     m.assert_unharmed("300 challenges");
 }
 
+// SES-7, SES-8, SES-9.
 #[test]
 fn a_storm_of_closes_and_packets_after_a_close_draws_one_answer_a_second() {
     let mut m = BadClient::new();
