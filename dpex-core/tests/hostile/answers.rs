@@ -216,12 +216,17 @@ fn a_cookie_for_every_init_neither_crashes_the_client_nor_makes_it_flood() {
     assert!(matches!(m.host.take_handshake()[..], [ConnectorEvent::TimedOut]));
 }
 
+// COO-5. A handshake has one server address and ends after 20 s, and the next one begins without a cookie.
 #[test]
 fn a_cookie_from_somebody_else_does_not_keep_the_answer_out() {
     let mut m = Waiting::new();
-    let cookie = cookie_for(&m.keys, &m.init);
+    let cookies = dpex_core::seal::Cookies::new(Instant::now(), m.keys.suite).expect("random bytes");
+    let cookie = cookies.reply(&m.keys.knock(), &m.init, CLIENT).expect("an INIT");
+    assert!(!cookies.valid(Instant::now(), &m.init, CLIENT), "the first one has none");
     m.host.deliver(SERVER, &cookie);
-    assert_eq!(m.host.take_sent().len(), 1, "a new INIT with the cookie");
+    let [new] = &m.host.take_sent()[..] else { panic!("one INIT") };
+    assert!(cookies.valid(Instant::now(), new, CLIENT), "with the cookie");
+    assert_ne!(new[..32], m.init[..32], "a new INIT");
     m.assert_still_waiting();
 }
 

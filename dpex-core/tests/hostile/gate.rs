@@ -372,22 +372,97 @@ fn a_fifth_session_is_turned_away_unless_one_of_the_four_is_idle() {
     assert_eq!(host.sessions().count(), 4);
 }
 
+// LIM-2. Whose signature is wrong never has a session, so that nothing but the rate limits what is verified.
 #[test]
-fn one_person_takes_no_more_than_its_share_of_signatures() {
-    let mut gate = Gate::new();
-    let before = gate.counting.counts();
-    let mut answered = 0;
-    for tick in 0..1000u16 {
-        let init = gate.init(i64::from(tick));
-        gate.host.deliver(elsewhere(tick), &init);
-        gate.host.advance(Duration::from_millis(10));
-        answered += gate.host.take_sent().len();
+fn one_person_takes_no_more_than_its_share_of_verifications() {
+    for (sources, most) in [(1000, 5 + 5 * 10), (1, 5 + 10)] {
+        let mut gate = Gate::new();
+        let thief = gate.keys.stolen();
+        let before = gate.counting.counts();
+        for tick in 0..1000u16 {
+            let init = thief.init(Gate::stamp(i64::from(tick))).0;
+            gate.host.deliver(elsewhere(tick % sources), &init);
+            gate.host.advance(Duration::from_millis(10));
+        }
+        let verified = gate.counting.counts().verifies - before.verifies;
+        assert!((most - 2..=most).contains(&verified), "{verified} in ten seconds from {sources} sources");
+        assert!(gate.host.take_sent().is_empty());
     }
-    let after = gate.counting.counts();
-    // Ten seconds: a burst of 5 and 5 a second, and never more than 4 half-open.
-    assert!(answered <= 4, "{answered}: half-open sessions are the tighter bound");
-    assert!(after.verifies - before.verifies <= 1000 + 55);
-    assert!(gate.host.take_rejected().iter().all(|why| *why == Rejection::TooMany));
+}
+
+// LIM-3.
+#[test]
+fn there_are_at_most_256_half_open_sessions_whoever_knocks() {
+    let mut gate = Gate::new();
+    let mut answered = 0;
+    for n in 0..70 {
+        let person = gate.keys.another();
+        gate.host.with_endpoint(|e| e.enrol(person.person()).expect("room"));
+        for knock in 0..4 {
+            let init = person.init(Gate::stamp(i64::from(knock))).0;
+            gate.host.deliver(elsewhere(4 * n + knock), &init);
+            answered += gate.host.take_sent().len();
+        }
+    }
+    assert_eq!((answered, gate.host.sessions().count()), (256, 256));
+    gate.host.advance(Duration::from_secs(11));
+    assert_eq!(gate.host.sessions().count(), 0);
+}
+
+// LIM-4.
+#[test]
+fn there_are_at_most_1024_people_and_sessions() {
+    let mut gate = Gate::new();
+    let people: Vec<_> = (0..1023).map(|_| gate.keys.another()).collect();
+    for person in &people {
+        gate.host.with_endpoint(|e| e.enrol(person.person()).expect("room"));
+    }
+    let one_more = gate.keys.another();
+    gate.host.with_endpoint(|e| assert!(e.enrol(one_more.person()).is_err(), "with the first that is 1,025"));
+    let mut peers = Vec::new();
+    for (n, person) in (0..).zip(people.iter().chain([&gate.keys])) {
+        let mut peer = Scripted::client(person, &mut gate.host, elsewhere(n)).expect("room");
+        peer.say(&mut gate.host, &[0x01]);
+        peers.push(peer);
+    }
+    assert_eq!(gate.host.sessions().count(), 1024);
+    assert!(Scripted::client(&people[0], &mut gate.host, elsewhere(2000)).is_none());
+    assert!(peers.iter().all(|peer| peer.heard.closes.is_empty()), "nobody had to go");
+}
+
+// ENR-23, SES-4.
+#[test]
+fn who_is_expelled_is_told_so_at_once_in_every_session() {
+    let mut gate = Gate::new();
+    let person = gate.keys.peering.enrolment;
+    let mut peers: Vec<_> = (0..2)
+        .map(|n| {
+            let mut peer = Scripted::client(&gate.keys, &mut gate.host, elsewhere(n)).expect("room");
+            peer.say(&mut gate.host, &[0x01]);
+            peer
+        })
+        .collect();
+    gate.host.with_endpoint(|e| e.expel(person));
+    for peer in &mut peers {
+        peer.listen(&mut gate.host);
+        assert_eq!(peer.heard.close().map(|c| c.number()), Some(4), "revoked");
+    }
+    gate.host.advance(Duration::from_secs(5));
+    assert_eq!(gate.host.sessions().count(), 0);
+}
+
+// HS-14. That a server writes them down and reads them again is proved where its home is.
+#[test]
+fn the_last_stamp_holds_in_a_server_that_was_started_again() {
+    let mut gate = Gate::new();
+    let mut person = gate.keys.person();
+    person.last_stamp = Gate::stamp(5);
+    gate.host.with_endpoint(|e| e.enrol(person).expect("room"));
+    let init = gate.init(5);
+    gate.assert_ignored(&init, "the last one that was accepted before");
+    gate.rest();
+    let later = gate.init(6);
+    assert_eq!(gate.cost(&later).1, 1);
 }
 
 // LIM-1.

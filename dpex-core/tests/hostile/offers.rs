@@ -190,6 +190,7 @@ fn a_block_larger_than_the_window_widens_it_as_far_as_allowed_and_fails_beyond()
     m.assert_unharmed("too large");
 }
 
+// XFR-5.
 #[test]
 fn requests_that_still_wait_here_cannot_be_answered() {
     for message in [None, Some(offer(300, 5, 20)), Some(fail(300, 0))] {
@@ -218,6 +219,25 @@ fn a_server_that_never_answers_is_left_after_a_while_and_every_request_ends() {
     m.wait(Duration::from_secs(31));
     assert_eq!(m.failures().len(), 300);
     assert!(m.host.session().is_some_and(dpex_core::engine::Session::is_gone));
+}
+
+// SES-6.
+#[test]
+fn a_client_that_waits_asks_after_ten_seconds_of_silence_whether_anybody_is_there() {
+    let mut m = BadServer::asked();
+    m.wait(Duration::from_secs(1));
+    m.peer.ack(&mut m.host);
+    let before = m.peer.heard.packets.count();
+    m.wait(Duration::from_millis(8_900));
+    assert_eq!(m.peer.heard.packets.count(), before);
+    m.wait(Duration::from_millis(1_200));
+    assert!(m.peer.heard.packets.count() > before);
+    let mut idle = BadServer::new();
+    idle.wait(Duration::from_secs(1));
+    idle.peer.ack(&mut idle.host);
+    let before = idle.peer.heard.packets.count();
+    idle.wait(Duration::from_secs(28));
+    assert_eq!(idle.peer.heard.packets.count(), before, "who waits for nothing lets the session end");
 }
 
 #[test]

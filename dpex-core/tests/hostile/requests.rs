@@ -244,6 +244,24 @@ fn claims_to_hold_what_is_not_there_are_harmless() {
     m.assert_unharmed("claims");
 }
 
+// XFR-2.
+#[test]
+fn one_version_is_always_offered_in_the_same_blocks() {
+    let mut m = BadClient::new();
+    m.shelf.put(&path("f"), bytes(3 * 1024 * 1024 + 5));
+    let version = m.shelf.meta(&path("f")).expect("is there").version;
+    m.tell(get(0, "f"));
+    m.tell(Message::Get { id: 1, path: path("f"), resume: Some(Resume { version, held: vec![0..2] }) });
+    credit(&mut m, 1 << 30);
+    m.tell(get(2, "f"));
+    m.peer.attend(&mut m.host, 400);
+    let offers = m.peer.heard.messages.iter().filter_map(|m| match m {
+        Message::Offer { meta, block_log2, .. } => Some((meta.version, *block_log2)),
+        _ => None,
+    });
+    assert_eq!(offers.collect::<Vec<_>>(), [(version, 20); 3]);
+}
+
 #[test]
 fn without_credit_no_byte_is_sent_and_with_some_no_block_beyond_it() {
     let mut m = BadClient::new();
