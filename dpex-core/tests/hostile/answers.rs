@@ -223,7 +223,7 @@ fn a_cookie_from_somebody_else_does_not_keep_the_answer_out() {
     let cookies = dpex_core::seal::Cookies::new(Instant::now(), m.keys.suite).expect("random bytes");
     let cookie = cookies.reply(&m.keys.knock(), &m.init, CLIENT).expect("an INIT");
     assert!(!cookies.valid(Instant::now(), &m.init, CLIENT), "the first one has none");
-    m.host.deliver(SERVER, &cookie);
+    m.host.deliver(SERVER, cookie.as_slice());
     let [new] = &m.host.take_sent()[..] else { panic!("one INIT") };
     assert!(cookies.valid(Instant::now(), new, CLIENT), "with the cookie");
     assert_ne!(new[..32], m.init[..32], "a new INIT");

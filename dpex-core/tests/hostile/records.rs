@@ -1,9 +1,12 @@
 //! Packets that are not authentic, not new or not in order: silence, or at most the end of a session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dpex_core::engine::{Closer, Limits};
-use dpex_core::testing::scripted::{Shape, Victim};
+use dpex_core::engine::{Closer, Limits, Role, Session, SessionConfig};
+use dpex_core::seal::Direction;
+use dpex_core::testing::NullSuite;
+use dpex_core::testing::scripted::{Acquaintance, Shape, Victim};
+use dpex_core::types::{Digest, Secret};
 use dpex_core::wire::frame::CloseCode;
 
 use super::support::*;
@@ -113,6 +116,24 @@ fn every_connection_id_that_is_registered_leads_here_and_no_other() {
     let before = m.peer.heard.path_responses.len();
     m.peer.throw(&mut m.host, &b);
     assert_eq!(m.peer.heard.path_responses.len(), before);
+}
+
+// REC-2.
+#[test]
+fn a_client_goes_by_the_first_of_its_connection_ids() {
+    let suite = NullSuite::leak(9);
+    let keys = Acquaintance::new(suite);
+    let stage1 = keys.pair().stage0(suite, &[0; 32]).stage1(suite, &[1; 32]);
+    let secrets = stage1.stage2(suite, &Secret::new([2; 32])).session(suite, &Digest([3; 32]));
+    let idle = Duration::from_secs(30);
+    let limits = Limits::default();
+    let config = SessionConfig { suite, role: Role::Client, peer: SERVER, max_datagram: 1200, idle, limits };
+    let now = Instant::now();
+    let mut session = Session::new(now, &config, &secrets).expect("keys");
+    let mut sent = Vec::new();
+    session.poll_transmit(now, 1, &mut sent).expect("a client speaks first");
+    let first = secrets.cid(Direction::ClientToServer, 0).expect("the first of many");
+    assert_eq!(sent[..8], first);
 }
 
 #[test]

@@ -113,7 +113,8 @@ mod tests {
         let suite = NullSuite::leak(1);
         let keys = Acquaintance::new(suite);
         let secrets = |n: u8| {
-            let stage2 = keys.pair().stage0(suite, &[0; 32]).stage1(suite, &[0; 32]).stage2(suite, &Secret::new([n; 32]));
+            let stage2 =
+                keys.pair().stage0(suite, &[0; 32]).stage1(suite, &[0; 32]).stage2(suite, &Secret::new([n; 32]));
             stage2.session(suite, &Digest([0; 32]))
         };
         let (now, person) = (Instant::now(), keys.peering.enrolment);
