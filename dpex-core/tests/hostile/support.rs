@@ -131,6 +131,7 @@ impl BadServer {
         let received = MemStore::new();
         let mut host = ClientHost::new(std::time::Instant::now(), &keys, SERVER, &received, limits);
         let mut peer = Scripted::server(&keys, &mut host, SERVER);
+        // CRD-4, HS-20.
         assert!(peer.heard.max_data > 0, "the first packet grants credit");
         peer.ack(&mut host);
         Self { host, received, peer }

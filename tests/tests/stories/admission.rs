@@ -30,6 +30,7 @@ fn a_client_gets_in_although_three_datagrams_in_ten_are_lost() {
     assert!(at_once > 180 || std::env::var_os("DPEX_SEED").is_some(), "{at_once} of 200");
 }
 
+// HS-17.
 #[test]
 fn a_client_gives_up_after_twenty_seconds_of_silence_and_not_before() {
     sweep(SEEDS, |seed| {
@@ -50,6 +51,7 @@ fn a_client_gives_up_after_twenty_seconds_of_silence_and_not_before() {
     });
 }
 
+// SES-2.
 #[test]
 fn a_half_open_session_is_forgotten_after_ten_seconds() {
     sweep(SEEDS, |seed| {
