@@ -100,7 +100,7 @@ impl Sessions {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
     use crate::testing::NullSuite;
