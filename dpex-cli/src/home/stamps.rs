@@ -85,6 +85,7 @@ mod tests {
         }
     }
 
+    // HS-14.
     #[test]
     fn another_enrolment_of_the_same_person_starts_afresh() {
         let (_dir, stamps, alice) = stamps();

@@ -37,7 +37,9 @@ pub(super) fn read<T>(
         if !fields.token(FORMAT, "a format", |found| Some(found == format))? {
             return Err(DocumentError::UnknownFormat);
         }
-        if fields.words("comment")? != comment {
+        // A mailer may have broken it in the middle of a word.
+        let letters = |text: &str| text.split_whitespace().collect::<String>();
+        if letters(&fields.words("comment")?) != letters(comment) {
             return Err(DocumentError::Inconsistent("comment"));
         }
         let read = read(&mut fields)?;

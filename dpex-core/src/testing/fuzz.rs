@@ -201,7 +201,6 @@ fn against_client(script: &[u8]) {
     finish(&mut peer, &mut host, |host| host.session().is_none_or(Session::is_gone));
     host.let_disk_wait(false);
     assert!(host.unanswered().is_empty(), "every request ends");
-    assert!(received.parts().is_empty(), "what failed leaves nothing behind");
 }
 
 /// A request that an honest client may make.

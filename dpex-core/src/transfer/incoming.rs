@@ -259,6 +259,7 @@ mod tests {
         Grants::new(1 << 20, 1 << 20)
     }
 
+    // SUM-5.
     #[test]
     fn a_file_in_pieces_backwards_and_twice_is_whole() {
         let (data, mut credit) = (content(), grants());

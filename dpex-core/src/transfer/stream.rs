@@ -202,6 +202,28 @@ mod tests {
         assert!(r.insert(u64::MAX, &[0]).is_err());
     }
 
+    // CTL-4.
+    #[test]
+    fn the_limit_is_raised_to_a_whole_window_when_half_of_it_is_used() {
+        let (mut tx, mut r) = (ControlSender::default(), ControlReceiver::default());
+        for n in 0..10_000 {
+            tx.send(&text(n));
+        }
+        let mut told = MAX_CONTROL_WINDOW;
+        for _ in 0..10_000 {
+            while let Some((offset, bytes)) = tx.take(1000) {
+                r.insert(offset, bytes).expect("inside").yes();
+            }
+            r.next_message().expect("well-formed").expect("is here, else the limit was not raised in time");
+            let used = r.base - (told - MAX_CONTROL_WINDOW);
+            let raised = r.new_limit();
+            assert_eq!(raised, (used >= MAX_CONTROL_WINDOW / 2).then_some(r.base + MAX_CONTROL_WINDOW));
+            told = raised.unwrap_or(told);
+            tx.raise(told);
+        }
+        assert!(told > MAX_CONTROL_WINDOW);
+    }
+
     // CTL-5.
     #[test]
     fn a_peer_that_sends_every_second_byte_is_not_given_memory_for_it() {

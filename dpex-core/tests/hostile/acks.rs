@@ -50,6 +50,7 @@ fn acknowledging_what_was_not_sent_closes_the_session() {
     m.assert_closed_for_violation("to a client");
 }
 
+// LOS-10.
 #[test]
 fn a_server_whose_data_is_never_acknowledged_sends_little_and_keeps_little() {
     let mut m = wanting(1 << 40);

@@ -94,6 +94,7 @@ fn an_answer_with_a_choice_that_was_not_offered_is_ignored() {
     }
 }
 
+// HS-19.
 #[test]
 fn the_secrets_without_the_server_key_give_a_warning_and_no_session() {
     let mut m = Waiting::new();
@@ -143,6 +144,7 @@ fn a_share_of_low_order_is_ignored() {
     m.assert_ignored(&answer, "zero");
 }
 
+// HS-19.
 #[test]
 fn only_the_true_server_can_refuse() {
     let mut refusal = Answer { version: 0, suite: 0, ..Answer::honest() };
@@ -160,6 +162,7 @@ fn only_the_true_server_can_refuse() {
     assert!(m.host.take_sent().is_empty(), "it does not ask again");
 }
 
+// HS-20.
 #[test]
 fn an_answer_that_comes_twice_makes_one_session() {
     let mut m = Waiting::new();
@@ -175,6 +178,7 @@ fn an_answer_that_comes_twice_makes_one_session() {
     assert!(m.host.take_sent().is_empty());
 }
 
+// HS-17.
 #[test]
 fn nobody_answers_and_the_client_gives_up_after_a_few_inits() {
     let mut m = Waiting::new();
@@ -212,15 +216,21 @@ fn a_cookie_for_every_init_neither_crashes_the_client_nor_makes_it_flood() {
     assert!(matches!(m.host.take_handshake()[..], [ConnectorEvent::TimedOut]));
 }
 
+// COO-5. A handshake has one server address and ends after 20 s, and the next one begins without a cookie.
 #[test]
 fn a_cookie_from_somebody_else_does_not_keep_the_answer_out() {
     let mut m = Waiting::new();
-    let cookie = cookie_for(&m.keys, &m.init);
-    m.host.deliver(SERVER, &cookie);
-    assert_eq!(m.host.take_sent().len(), 1, "a new INIT with the cookie");
+    let cookies = dpex_core::seal::Cookies::new(Instant::now(), m.keys.suite).expect("random bytes");
+    let cookie = cookies.reply(&m.keys.knock(), &m.init, CLIENT).expect("an INIT");
+    assert!(!cookies.valid(Instant::now(), &m.init, CLIENT), "the first one has none");
+    m.host.deliver(SERVER, cookie.as_slice());
+    let [new] = &m.host.take_sent()[..] else { panic!("one INIT") };
+    assert!(cookies.valid(Instant::now(), new, CLIENT), "with the cookie");
+    assert_ne!(new[..32], m.init[..32], "a new INIT");
     m.assert_still_waiting();
 }
 
+// COO-6.
 #[test]
 fn a_cookie_that_comes_again_moves_nothing() {
     let mut m = Waiting::new();

@@ -122,6 +122,7 @@ fn of_two_copies_the_value_decides() {
     }
 }
 
+// SUM-5.
 #[test]
 fn content_that_does_not_match_its_value_is_not_published_and_fails_its_request_only() {
     let content = bytes(200_000);
@@ -181,6 +182,7 @@ fn values_that_do_not_give_the_root_publish_nothing() {
     assert_eq!(m.failures().len(), 1);
 }
 
+// LOS-4.
 #[test]
 fn crumbs_of_a_block_are_kept_up_to_a_bound_and_then_not_acknowledged() {
     let mut m = BadServer::offered(1 << 20, 20);
@@ -218,6 +220,7 @@ fn crumbs_all_over_the_window_cost_no_time() {
     m.assert_unharmed("200,000 crumbs");
 }
 
+// LOS-4, XFR-11.
 #[test]
 fn content_before_its_offer_is_kept_up_to_a_bound_and_then_not_acknowledged() {
     let mut m = BadServer::asked();

@@ -247,6 +247,7 @@ fn a_message_that_lacks_what_its_type_needs_closes_the_session() {
     is_refused_by_both(&half, "version without held");
 }
 
+// MSG-7.
 #[test]
 fn messages_that_only_the_other_side_may_send_close_the_session() {
     let digest = Digest([0; 32]);
@@ -272,6 +273,7 @@ fn messages_that_only_the_other_side_may_send_close_the_session() {
     m.assert_unharmed("a server ignores a notice");
 }
 
+// MSG-5.
 #[test]
 fn messages_of_an_unknown_type_are_answered_or_ignored() {
     let mut m = BadClient::new();
@@ -295,6 +297,7 @@ fn messages_of_an_unknown_type_are_answered_or_ignored() {
     m.assert_unharmed("the session goes on");
 }
 
+// XFR-4.
 #[test]
 fn a_storm_of_notices_and_of_unknown_messages_is_survived() {
     let mut m = BadServer::new();

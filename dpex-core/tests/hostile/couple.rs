@@ -1,8 +1,8 @@
 //! Somebody on the path between two honest sides who repeats, alters, cuts and turns around what passes: nothing more is
 //! said than without him, byte for byte, and the files arrive.
 
-use dpex_core::testing::NullSuite;
 use dpex_core::testing::scripted::{ClientHost, Couple, Passed, ServerHost, Victim, Way};
+use dpex_core::testing::{CountingSuite, NullSuite};
 
 use super::support::*;
 
@@ -42,6 +42,34 @@ fn is_harmless(mut tamper: impl FnMut(&mut Dice, &mut ServerHost, &mut ClientHos
         assert_eq!(disturbed.received.read(&path("a")).as_deref(), Some(&bytes(9_000)[..]), "seed {seed}");
         assert_eq!(disturbed.received.read(&path("b/c")).as_deref(), Some(&bytes(30_000)[..]), "seed {seed}");
     }
+}
+
+// ENR-3: neither side, whatever it is sent, hands any of it to its RSA key but to sign.
+#[test]
+fn nothing_that_comes_over_the_network_reaches_a_key_that_decrypts() {
+    let counting = CountingSuite::leak(NullSuite::leak(0));
+    let mut meeting = Couple::new(counting);
+    meeting.shelf.put(&path("a"), bytes(9_000));
+    let mut dice = Dice::new(0);
+    meeting.play(&["a"], &mut |server, client, log, passed| {
+        for other in log.iter().chain([passed]) {
+            let mut datagram = other.datagram.clone();
+            let at = dice.below(datagram.len());
+            datagram[at] ^= 1;
+            send(server, client, other.way, &datagram);
+        }
+    });
+    assert!(meeting.received.read(&path("a")).is_some(), "the control");
+    let counts = counting.counts();
+    assert!(counts.signs >= 2 && counts.verifies >= 2, "{counts:?}");
+    assert_eq!(counts.unwraps, 0);
+}
+
+// LOS-13: nobody announces less than 1,200 bytes, and nothing larger has been tested.
+#[test]
+fn no_datagram_is_larger_than_1200_bytes() {
+    let log = couple(0).play(&["a", "b/c"], &mut |_, _, _, _| ());
+    assert_eq!(log.iter().map(|passed| passed.datagram.len()).max(), Some(1200));
 }
 
 #[test]

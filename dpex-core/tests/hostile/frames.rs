@@ -97,6 +97,7 @@ fn a_close_whose_text_is_not_utf_8_closes_the_session() {
     is_refused_by_both(&[0x03, 0, 0, 1, 0xff], "not UTF-8");
 }
 
+// FRM-8.
 #[test]
 fn file_content_from_a_client_and_credit_from_a_server_close_the_session() {
     let mut client = BadClient::new();
@@ -107,6 +108,7 @@ fn file_content_from_a_client_and_credit_from_a_server_close_the_session() {
     server.assert_closed_for_violation("MAX_DATA from a server");
 }
 
+// FRM-7.
 #[test]
 fn padding_an_empty_packet_and_answers_to_no_challenge_harm_nobody() {
     is_taken_by_both(&[], "an empty packet");
@@ -140,6 +142,7 @@ fn what_comes_before_a_bad_frame_may_take_effect_and_what_comes_after_does_not()
     m.assert_closed_for_violation("nonsense in the middle");
 }
 
+// SES-7.
 #[test]
 fn after_a_close_from_the_peer_nothing_is_said_and_the_session_is_gone() {
     let mut m = BadClient::new();

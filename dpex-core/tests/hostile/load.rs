@@ -54,6 +54,7 @@ impl Loaded {
     }
 }
 
+// COO-2.
 #[test]
 fn under_load_an_init_without_a_cookie_draws_one_cookie_and_no_work() {
     let mut m = Loaded::new();
@@ -64,6 +65,7 @@ fn under_load_an_init_without_a_cookie_draws_one_cookie_and_no_work() {
     assert_eq!((m.host.jobs(), m.host.take_sent().len()), (9, 0), "with it, it is worked on");
 }
 
+// COO-1.
 #[test]
 fn strangers_draw_no_cookie() {
     let mut m = Loaded::new();
@@ -117,6 +119,7 @@ fn an_init_with_its_cookie_is_as_stale_as_any_when_it_is_replayed() {
     assert!(m.host.take_sent().is_empty(), "still under load, cookie good, stamp stale");
 }
 
+// LIM-1.
 #[test]
 fn cookies_to_one_source_are_limited() {
     let mut m = Loaded::new();

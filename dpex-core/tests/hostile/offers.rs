@@ -30,6 +30,7 @@ fn is_refused(messages: &[Message], what: &str) {
     m.assert_closed_for_violation(what);
 }
 
+// MSG-8.
 #[test]
 fn answers_to_what_was_never_asked_close_the_session() {
     for id in [1, 7, (1 << 62) - 1] {
@@ -39,6 +40,7 @@ fn answers_to_what_was_never_asked_close_the_session() {
     }
 }
 
+// MSG-9.
 #[test]
 fn answers_out_of_their_order_close_the_session() {
     is_refused(&[sums(0, 0, 1)], "values before the offer");
@@ -52,6 +54,7 @@ fn answers_out_of_their_order_close_the_session() {
     is_refused(&[Message::Page { id: 0, entries: Vec::new(), more: false, skipped: 0 }], "a page for a file");
 }
 
+// MSG-9.
 #[test]
 fn answers_to_a_listing_that_are_for_a_file_close_the_session() {
     for message in [offer(0, 1, 20), sums(0, 0, 1), done(0)] {
@@ -78,6 +81,7 @@ fn values_of_blocks_that_are_not_there_or_were_told_close_the_session() {
     is_refused(&[offer(0, 0, 16), sums(0, 0, 1)], "of an empty file");
 }
 
+// SUM-7.
 #[test]
 fn too_many_values_ahead_of_their_blocks_close_the_session_and_as_many_as_allowed_do_not() {
     let mut m = BadServer::offered((1 << 62) - 1, 16);
@@ -113,6 +117,7 @@ fn a_block_size_outside_its_range_closes_the_session() {
     }
 }
 
+// CRD-6.
 #[test]
 fn a_failure_that_claims_what_cannot_be_closes_the_session() {
     is_refused(&[fail(0, 1)], "used without an offer");
@@ -145,6 +150,7 @@ fn a_failure_gives_the_credit_back_and_takes_no_more_than_it_used() {
     m.assert_unharmed("50 failures");
 }
 
+// XFR-10.
 #[test]
 fn what_comes_for_a_request_that_was_given_up_is_ignored_until_its_end() {
     let mut m = BadServer::offered(1 << 30, 20);
@@ -184,6 +190,7 @@ fn a_block_larger_than_the_window_widens_it_as_far_as_allowed_and_fails_beyond()
     m.assert_unharmed("too large");
 }
 
+// XFR-5.
 #[test]
 fn requests_that_still_wait_here_cannot_be_answered() {
     for message in [None, Some(offer(300, 5, 20)), Some(fail(300, 0))] {
@@ -202,6 +209,7 @@ fn requests_that_still_wait_here_cannot_be_answered() {
     }
 }
 
+// SES-5, SES-9.
 #[test]
 fn a_server_that_never_answers_is_left_after_a_while_and_every_request_ends() {
     let mut m = BadServer::new();
@@ -211,6 +219,25 @@ fn a_server_that_never_answers_is_left_after_a_while_and_every_request_ends() {
     m.wait(Duration::from_secs(31));
     assert_eq!(m.failures().len(), 300);
     assert!(m.host.session().is_some_and(dpex_core::engine::Session::is_gone));
+}
+
+// SES-6.
+#[test]
+fn a_client_that_waits_asks_after_ten_seconds_of_silence_whether_anybody_is_there() {
+    let mut m = BadServer::asked();
+    m.wait(Duration::from_secs(1));
+    m.peer.ack(&mut m.host);
+    let before = m.peer.heard.packets.count();
+    m.wait(Duration::from_millis(8_900));
+    assert_eq!(m.peer.heard.packets.count(), before);
+    m.wait(Duration::from_millis(1_200));
+    assert!(m.peer.heard.packets.count() > before);
+    let mut idle = BadServer::new();
+    idle.wait(Duration::from_secs(1));
+    idle.peer.ack(&mut idle.host);
+    let before = idle.peer.heard.packets.count();
+    idle.wait(Duration::from_secs(28));
+    assert_eq!(idle.peer.heard.packets.count(), before, "who waits for nothing lets the session end");
 }
 
 #[test]

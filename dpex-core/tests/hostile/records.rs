@@ -1,15 +1,19 @@
 //! Packets that are not authentic, not new or not in order: silence, or at most the end of a session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dpex_core::engine::{Closer, Limits};
-use dpex_core::testing::scripted::{Shape, Victim};
+use dpex_core::engine::{Closer, Limits, Role, Session, SessionConfig};
+use dpex_core::seal::Direction;
+use dpex_core::testing::NullSuite;
+use dpex_core::testing::scripted::{Acquaintance, Shape, Victim};
+use dpex_core::types::{Digest, Secret};
 use dpex_core::wire::frame::CloseCode;
 
 use super::support::*;
 
 const CHALLENGE: &[u8] = &[0x04, 1, 2, 3, 4, 5, 6, 7, 8];
 
+// BAD-3.
 #[test]
 fn random_packets_under_a_true_connection_id_are_ignored_at_every_length() {
     let mut m = BadClient::new();
@@ -23,6 +27,7 @@ fn random_packets_under_a_true_connection_id_are_ignored_at_every_length() {
     m.assert_unharmed("after that");
 }
 
+// BAD-3.
 #[test]
 fn every_flipped_bit_of_a_packet_is_ignored_and_the_packet_still_taken() {
     let mut m = BadClient::new();
@@ -113,6 +118,24 @@ fn every_connection_id_that_is_registered_leads_here_and_no_other() {
     assert_eq!(m.peer.heard.path_responses.len(), before);
 }
 
+// REC-2.
+#[test]
+fn a_client_goes_by_the_first_of_its_connection_ids() {
+    let suite = NullSuite::leak(9);
+    let keys = Acquaintance::new(suite);
+    let stage1 = keys.pair().stage0(suite, &[0; 32]).stage1(suite, &[1; 32]);
+    let secrets = stage1.stage2(suite, &Secret::new([2; 32])).session(suite, &Digest([3; 32]));
+    let idle = Duration::from_secs(30);
+    let limits = Limits::default();
+    let config = SessionConfig { suite, role: Role::Client, peer: SERVER, max_datagram: 1200, idle, limits };
+    let now = Instant::now();
+    let mut session = Session::new(now, &config, &secrets).expect("keys");
+    let mut sent = Vec::new();
+    session.poll_transmit(now, 1, &mut sent).expect("a client speaks first");
+    let first = secrets.cid(Direction::ClientToServer, 0).expect("the first of many");
+    assert_eq!(sent[..8], first);
+}
+
 #[test]
 fn a_packet_longer_than_was_announced_is_ignored_and_one_as_long_is_not() {
     let mut m = BadClient::new();
@@ -161,6 +184,7 @@ fn the_other_sides_packets_do_not_open_here() {
     m.assert_unharmed("its own packets");
 }
 
+// PTH-1, PTH-2.
 #[test]
 fn before_the_session_is_open_packets_from_elsewhere_are_dropped() {
     let mut m = BadClient::half_open(Limits::default());
@@ -180,6 +204,7 @@ fn before_the_session_is_open_packets_from_elsewhere_are_dropped() {
     assert!(m.host.take_sent().is_empty(), "nothing went elsewhere");
 }
 
+// SES-1, SES-2.
 #[test]
 fn a_half_open_session_says_nothing_and_is_forgotten() {
     let mut m = BadClient::half_open(Limits::default());
@@ -197,6 +222,7 @@ fn a_half_open_session_says_nothing_and_is_forgotten() {
     assert_eq!(m.peer.heard.datagrams, 0);
 }
 
+// SES-5.
 #[test]
 fn a_session_without_an_authentic_packet_ends_in_silence_however_much_is_forged() {
     let mut m = BadClient::new();
@@ -266,6 +292,7 @@ fn forged_key_updates_change_nothing() {
     m.assert_unharmed("and a true one");
 }
 
+// FRM-6.
 #[test]
 fn three_hundred_challenges_are_answered_with_one_packet_each_at_most() {
     let mut m = BadClient::new();
@@ -287,6 +314,7 @@ fn three_hundred_challenges_are_answered_with_one_packet_each_at_most() {
     m.assert_unharmed("300 challenges");
 }
 
+// SES-7, SES-8, SES-9.
 #[test]
 fn a_storm_of_closes_and_packets_after_a_close_draws_one_answer_a_second() {
     let mut m = BadClient::new();

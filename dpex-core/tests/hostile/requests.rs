@@ -25,6 +25,7 @@ fn credit(m: &mut BadClient, limit: u64) {
     m.say(&payload);
 }
 
+// XFR-3.
 #[test]
 fn a_request_number_that_is_not_higher_than_all_before_closes_the_session() {
     for (first, second) in [(0, 0), (5, 5), (5, 4), (u64::MAX >> 2, 0), (u64::MAX >> 2, u64::MAX >> 2)] {
@@ -42,6 +43,7 @@ fn a_request_number_that_is_not_higher_than_all_before_closes_the_session() {
     m.assert_unharmed("numbers may be left out");
 }
 
+// MSG-8, MSG-9.
 #[test]
 fn a_receipt_for_what_was_not_sent_closes_the_session() {
     let mut m = BadClient::new();
@@ -80,6 +82,7 @@ fn a_receipt_for_what_was_not_sent_closes_the_session() {
     m.assert_closed_for_violation("before it was sent");
 }
 
+// MSG-8, XFR-7.
 #[test]
 fn cancelling_what_was_never_asked_closes_the_session_and_what_has_ended_does_not() {
     for message in
@@ -101,6 +104,7 @@ fn cancelling_what_was_never_asked_closes_the_session_and_what_has_ended_does_no
     }
 }
 
+// XFR-6, XFR-7.
 #[test]
 fn cancelling_at_every_moment_lets_go_of_everything() {
     for moment in 0..8 {
@@ -127,6 +131,7 @@ fn cancelling_at_every_moment_lets_go_of_everything() {
     }
 }
 
+// XFR-4.
 #[test]
 fn a_million_requests_are_taken_a_thousand_at_a_time_or_not_at_all() {
     let mut m = BadClient::new();
@@ -212,6 +217,7 @@ fn files_that_cannot_be_read_do_not_wear_the_session_out() {
     m.assert_unharmed("after 20 files that changed");
 }
 
+// XFR-1.
 #[test]
 fn claims_to_hold_what_is_not_there_are_harmless() {
     let mut m = BadClient::new();
@@ -236,6 +242,24 @@ fn claims_to_hold_what_is_not_there_are_harmless() {
         assert_eq!(sent, [all, 0, all, 2 * 1024 * 1024][usize::try_from(id).expect("small")], "{id}");
     }
     m.assert_unharmed("claims");
+}
+
+// XFR-2.
+#[test]
+fn one_version_is_always_offered_in_the_same_blocks() {
+    let mut m = BadClient::new();
+    m.shelf.put(&path("f"), bytes(3 * 1024 * 1024 + 5));
+    let version = m.shelf.meta(&path("f")).expect("is there").version;
+    m.tell(get(0, "f"));
+    m.tell(Message::Get { id: 1, path: path("f"), resume: Some(Resume { version, held: vec![0..2] }) });
+    credit(&mut m, 1 << 30);
+    m.tell(get(2, "f"));
+    m.peer.attend(&mut m.host, 400);
+    let offers = m.peer.heard.messages.iter().filter_map(|m| match m {
+        Message::Offer { meta, block_log2, .. } => Some((meta.version, *block_log2)),
+        _ => None,
+    });
+    assert_eq!(offers.collect::<Vec<_>>(), [(version, 20); 3]);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn a_client_gets_in_although_three_datagrams_in_ten_are_lost() {
     assert!(tried < 100 || at_once * 10 >= tried * 9, "{at_once} of {tried}");
 }
 
+// HS-17.
 #[test]
 fn a_client_gives_up_after_twenty_seconds_of_silence_and_not_before() {
     sweep(SEEDS, |seed| {
@@ -52,6 +53,7 @@ fn a_client_gives_up_after_twenty_seconds_of_silence_and_not_before() {
     });
 }
 
+// SES-2.
 #[test]
 fn a_half_open_session_is_forgotten_after_ten_seconds() {
     sweep(SEEDS, |seed| {

@@ -48,6 +48,7 @@ fn two_hundred_files_given_up_in_the_middle_leave_room_for_the_next() {
     });
 }
 
+// XFR-6.
 #[test]
 fn many_requests_given_up_at_once_end_once_each() {
     sweep(SEEDS, |seed| {

@@ -30,6 +30,7 @@ fn a_slow_disk_at_the_server_is_waited_for() {
     });
 }
 
+// SES-6.
 #[test]
 fn a_disk_slower_than_the_idle_time_out_does_not_end_the_session() {
     sweep(SEEDS, |seed| {

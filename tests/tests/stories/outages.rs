@@ -63,6 +63,7 @@ fn darkness_in_one_direction_alone_is_survived_as_well() {
     });
 }
 
+// SES-5, SES-9.
 #[test]
 fn darkness_longer_than_the_idle_time_out_ends_both_sides_and_frees_what_they_held() {
     sweep(SEEDS, |seed| {

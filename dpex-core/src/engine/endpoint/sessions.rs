@@ -99,3 +99,30 @@ impl Sessions {
         self.table.len()
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::NullSuite;
+    use crate::testing::scripted::Acquaintance;
+    use crate::types::{Digest, Secret};
+
+    // REC-3.
+    #[test]
+    fn a_session_whose_connection_id_is_taken_is_not_made() {
+        let suite = NullSuite::leak(1);
+        let keys = Acquaintance::new(suite);
+        let secrets = |n: u8| {
+            let stage2 =
+                keys.pair().stage0(suite, &[0; 32]).stage1(suite, &[0; 32]).stage2(suite, &Secret::new([n; 32]));
+            stage2.session(suite, &Digest([0; 32]))
+        };
+        let (now, person) = (Instant::now(), keys.peering.enrolment);
+        let mut sessions = Sessions::default();
+        let first = sessions.insert(now, person, &secrets(1)).expect("nobody has its ids");
+        assert_eq!(sessions.insert(now, person, &secrets(1)), None);
+        assert!(sessions.insert(now, person, &secrets(2)).is_some());
+        sessions.remove(first);
+        assert!(sessions.insert(now, person, &secrets(1)).is_some(), "its ids are free again");
+    }
+}
