@@ -81,6 +81,24 @@ fn a_get_that_goes_on_at_the_end_needs_no_content_at_all() {
     });
 }
 
+// XFR-2.
+#[test]
+fn blocks_of_another_size_than_the_offered_ones_are_of_no_use() {
+    sweep(0..60, |seed| {
+        let Some((mut world, client, path, mut held)) = interrupted(seed) else { return };
+        held.block_log2 = 19;
+        let id = world.get(client, &path, Some(held)).expect("connected");
+        finish(&mut world, client, &[id]);
+        assert!(matches!(world[client].outcome(id), Some(Outcome::Failed(Failure::Mismatch))), "{world:?}");
+        world.assert_quiet();
+        assert!(world[client].held(&path).is_none(), "what is of no use is removed");
+        let id = world.get(client, &path, None).expect("connected");
+        finish(&mut world, client, &[id]);
+        assert_whole(&world, client, id, "file", SIZE);
+    });
+}
+
+// XFR-1.
 #[test]
 fn a_file_that_has_changed_since_is_sent_from_its_beginning() {
     sweep(0..60, |seed| {
