@@ -251,7 +251,11 @@ fn one_version_is_always_offered_in_the_same_blocks() {
     m.shelf.put(&path("f"), bytes(3 * 1024 * 1024 + 5));
     let version = m.shelf.meta(&path("f")).expect("is there").version;
     m.tell(get(0, "f"));
-    m.tell(Message::Get { id: 1, path: path("f"), resume: Some(Resume { version, held: vec![0..2] }) });
+    m.tell(Message::Get {
+        id: 1,
+        path: path("f"),
+        resume: Some(Resume { version, held: std::iter::once(0..2).collect() }),
+    });
     credit(&mut m, 1 << 30);
     m.tell(get(2, "f"));
     m.peer.attend(&mut m.host, 400);
