@@ -81,7 +81,9 @@ pub(crate) fn serve_from(settings: &Settings, root: &Path, secret: Secret<32>) -
 /// A folder to receive into, made if it is missing.
 pub(crate) fn receive_into(settings: &Settings, root: &Path) -> CliResult<Arc<dyn FileStore>> {
     let make = choose("store", STORE, settings)?;
-    (make.receive)(settings, root)?.map_err(|e| CliError::disk("receive into", root, &e))
+    (make.receive)(settings, root)?.map_err(|e| {
+        CliError::disk("receive into", root, &e).hint("choose a folder that you may write to, with --to DIR")
+    })
 }
 
 /// A socket bound to `addr`, inside of a tokio runtime.

@@ -151,6 +151,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
         io::ErrorKind::StorageFull => "the disk is full".into(),
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
         io::ErrorKind::NotADirectory => "not a folder".into(),
+        io::ErrorKind::AlreadyExists => "something of that name is there already".into(),
         io::ErrorKind::IsADirectory => "it is a folder".into(),
         _ => error.to_string(),
     }
