@@ -102,7 +102,11 @@ impl Machine {
         let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");
-        child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+        // A command that refuses for another reason first has no need to read, and may be gone already.
+        match child.stdin.take().expect("piped").write_all(input.as_bytes()) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written.expect("it reads"),
+        }
         Ended::from(child.wait_with_output().expect("it ends"))
     }
 
