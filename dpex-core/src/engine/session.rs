@@ -3,6 +3,7 @@
 //! `link` is the lower half and knows packets; `serving` and `fetching` are the two possible upper halves and know
 //! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-3).
 
+mod config;
 mod event;
 mod fetching;
 mod held;
@@ -16,13 +17,14 @@ use std::time::{Duration, Instant};
 use super::disk::{DiskReply, DiskRequest};
 use crate::seal::{Direction, OpenError, SealError, SessionSecrets};
 use crate::store::ListQuery;
-use crate::suite::{CipherSuite, CryptoError};
+use crate::suite::CryptoError;
 use crate::transfer::{Accepted, Violation};
 use crate::types::SharePath;
 use crate::wire::codec::Reader;
 use crate::wire::frame::{self, CloseCode, Frame};
 use crate::wire::message::RequestId;
 
+pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
 pub use held::Held;
 
@@ -30,68 +32,12 @@ use fetching::Fetching;
 use link::{Draft, Fate, Link, MIN_DATAGRAM, Piece};
 use serving::Serving;
 
-/// What a side announces unless it is configured otherwise.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after which a side that waits for something asks whether the other is there (SES-6).
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long a server waits for the client's first record (SES-2).
 const HALF_OPEN: Duration = Duration::from_secs(10);
 /// The least time between two CLOSE packets (SES-8).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Which side of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Receives files.
-    Client,
-    /// Has files.
-    Server,
-}
-
-/// Bounds on a session's memory, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Client: block bytes granted at the start.
-    pub window: u64,
-    /// Client: block bytes granted at most, that is, content buffered at most.
-    pub max_window: u64,
-    /// Server: content read and not yet acknowledged.
-    pub send_buffer: usize,
-    /// Server: content read and not yet sent.
-    pub read_ahead: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { window: 8 << 20, max_window: 32 << 20, send_buffer: 16 << 20, read_ahead: 4 << 20 }
-    }
-}
-
-/// What a session is made from.
-#[derive(Debug)]
-pub struct SessionConfig {
-    /// The cryptography backend.
-    pub suite: &'static dyn CipherSuite,
-    /// Which side this is.
-    pub role: Role,
-    /// The peer's address: where its handshake came from.
-    pub peer: SocketAddr,
-    /// The largest UDP payload that both sides take; at least 1200 (LOS-13).
-    pub max_datagram: usize,
-    /// The smaller of both sides' idle time-outs (SES-5).
-    pub idle: Duration,
-    /// Memory bounds.
-    pub limits: Limits,
-}
-
-/// Datagrams to send, in the buffer given to [`Session::poll_transmit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionTransmit {
-    /// Where to.
-    pub to: SocketAddr,
-    /// The size of each datagram; the last may be shorter.
-    pub segment: usize,
-}
 
 /// One peer's session.
 pub struct Session {
