@@ -24,7 +24,7 @@ pub use keys::{Acquaintance, Answer, offer};
 pub use raw::Shape;
 pub use server::{BEGINNING, ServerHost};
 
-use crate::seal::{Direction, Opener, ResponseTerms, SessionSecrets, Verdict, open_init};
+use crate::seal::{Direction, Opener, PendingInit, ResponseTerms, SessionSecrets, Verdict, open_init};
 use crate::types::Timestamp;
 use crate::wire::frame;
 use crate::wire::message::{self, Message};
@@ -75,10 +75,18 @@ impl Scripted {
         let (init, mut pending) = keys.init(victim.moment().wall.plus(Duration::from_nanos(victim.fresh())));
         victim.deliver(addr, &init);
         let resp = victim.take_sent_to(addr).pop()?;
-        let proof = pending.open_resp(&resp).expect("an answer to this INIT");
+        Some(Self::answered(keys, &mut pending, &resp, addr))
+    }
+
+    /// A client whose INIT was answered with this.
+    ///
+    /// # Panics
+    /// If it is a wrong answer.
+    pub(super) fn answered(keys: &Acquaintance, pending: &mut PendingInit, resp: &[u8], addr: SocketAddr) -> Self {
+        let proof = pending.open_resp(resp).expect("an answer to this INIT");
         keys.server.public().verify(proof.message(), proof.signature()).expect("signed by the server");
         let secrets = proof.into_secrets().expect("no refusal");
-        Some(Self::new(keys, addr, &secrets, Direction::ClientToServer))
+        Self::new(keys, addr, &secrets, Direction::ClientToServer)
     }
 
     /// Shakes hands as a server.
@@ -87,7 +95,18 @@ impl Scripted {
     /// If there is no good INIT to answer.
     pub fn server(keys: &Acquaintance, victim: &mut ClientHost, addr: SocketAddr) -> Self {
         let init = victim.take_sent().pop().expect("an INIT was sent");
-        let opened = open_init(keys.suite, &keys.pair(), &init).expect("a good INIT");
+        let (mut this, resp) = Self::answering(keys, &init, addr);
+        victim.deliver(addr, &resp);
+        this.listen(victim);
+        this
+    }
+
+    /// A server and its answer to this INIT.
+    ///
+    /// # Panics
+    /// If it is not a good one.
+    pub(super) fn answering(keys: &Acquaintance, init: &[u8], addr: SocketAddr) -> (Self, Vec<u8>) {
+        let opened = open_init(keys.suite, &keys.pair(), init).expect("a good INIT");
         let terms = ResponseTerms {
             verdict: Verdict::Accept { version: 1, suite: 1 },
             max_udp_payload: 1472,
@@ -98,10 +117,7 @@ impl Scripted {
         let signature = keys.server.sign(&resp.message()).expect("the server's own key");
         let (datagram, secrets) = resp.finish(&signature).expect("a signature's length");
         let secrets = secrets.expect("no refusal");
-        victim.deliver(addr, datagram.as_slice());
-        let mut this = Self::new(keys, addr, &secrets, Direction::ServerToClient);
-        this.listen(victim);
-        this
+        (Self::new(keys, addr, &secrets, Direction::ServerToClient), datagram.to_vec())
     }
 
     fn new(keys: &Acquaintance, addr: SocketAddr, secrets: &SessionSecrets, sends: Direction) -> Self {

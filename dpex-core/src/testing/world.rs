@@ -4,9 +4,10 @@
 //! something happens. One seed decides everything random, so that a failure can be had again: see [`sweep`].
 //!
 //! What must hold whatever happens is checked at every step: memory stays within the sessions' limits, no datagram
-//! exceeds the agreed size, nobody unproved is sent more than came from there, and time goes on. The world is on the
-//! side of the protocol: it scripts no hostile peer, but [`World::send_from`] lets anybody speak.
+//! exceeds the agreed size, nobody unproved is sent more than came from there, and time goes on. Strangers speak with
+//! [`World::send_from`]; a client in bad hands and an impostor with the server's keys, with a [`Hold`] on the path.
 
+mod bad;
 mod checks;
 mod client;
 mod disk;
@@ -24,6 +25,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use bad::Hold;
 pub use client::{ClientConfig, ClientHost, Outcome, Standing};
 pub use disk::DiskConfig;
 pub use link::{Burst, LinkConfig, LinkStats};
@@ -97,7 +99,8 @@ impl World {
         let mut rng = Rng::new(seed);
         let now = Instant::now();
         let suite = NullSuite::leak(rng.draw());
-        let identity = suite.generate_identity(4096).expect("a size the suite has");
+        // Clients have keys of the other size.
+        let identity = suite.generate_identity(3072).expect("a size the suite has");
         let knock = Secret::new(rng.bytes());
         let endpoint_config = EndpointConfig {
             suite,
@@ -196,6 +199,7 @@ impl World {
             notices: Vec::new(),
             key_warnings: 0,
             crypto_free_at: None,
+            caught: None,
         });
         id
     }

@@ -5,6 +5,9 @@
 mod support;
 
 mod admission;
+mod bad_clients;
+mod bad_handshakes;
+mod bad_servers;
 mod cancelling;
 mod disks;
 mod endings;

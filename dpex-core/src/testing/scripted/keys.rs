@@ -24,8 +24,8 @@ pub struct Acquaintance {
     pub client: Arc<dyn IdentityKey>,
     /// Who they are to each other.
     pub peering: Peering,
-    psk: Secret,
-    knock: Secret,
+    pub(in crate::testing) psk: Secret,
+    pub(in crate::testing) knock: Secret,
 }
 
 impl Acquaintance {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bad::Caught;
 use super::disk::{Disk, DiskConfig, Sidecar};
 use crate::engine::{CloseReason, Connector, Event, Failure, Held, Limits, Session};
 use crate::seal::Peering;
@@ -101,6 +102,8 @@ pub struct ClientHost {
     pub(super) notices: Vec<String>,
     pub(super) key_warnings: u64,
     pub(super) crypto_free_at: Option<std::time::Instant>,
+    /// What came to whoever has seized one end of its path.
+    pub(super) caught: Option<Caught>,
 }
 
 /// What a client has of the engine.

@@ -51,6 +51,20 @@ impl Rng {
         most.mul_f64(self.unit())
     }
 
+    /// One of several.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        let at = self.below(of.len());
+        of[at].clone()
+    }
+
+    /// An index below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.draw() % bound as u64) as usize
+    }
+
     /// Thirty-two bytes.
     pub fn bytes(&mut self) -> [u8; 32] {
         let mut out = [0; 32];

@@ -122,6 +122,9 @@ impl World {
             Happening::AtClient { client, mut bytes } => {
                 self.note("received", client.0, bytes.len(), &bytes);
                 let from = self.server.address;
+                if self.catch(client, Way::Down, &bytes) {
+                    return;
+                }
                 match &mut self[client].state {
                     State::Idle => {}
                     State::Connecting(connector) => connector.handle_datagram(now, &bytes),
@@ -172,6 +175,11 @@ impl World {
 
     fn at_server(&mut self, from: SocketAddr, mut bytes: Vec<u8>) {
         self.note("received", SERVER, bytes.len(), &bytes);
+        if let Some(&client) = self.by_address.get(&from)
+            && self.catch(client, Way::Up, &bytes)
+        {
+            return;
+        }
         self.count_received(from, bytes.len());
         let moment = self.moment();
         let Some(id) = self.server.endpoint.handle_datagram(moment, from, &bytes) else { return };
@@ -322,6 +330,10 @@ impl World {
 
     fn send_up(&mut self, client: ClientId, bytes: Vec<u8>) {
         self.check_size(client, bytes.len());
+        self.carry_up(client, bytes);
+    }
+
+    pub(super) fn carry_up(&mut self, client: ClientId, bytes: Vec<u8>) {
         self.note("sent", client.0, bytes.len(), &bytes);
         let from = self[client].address;
         let arrivals = self.links[client.0][Way::Up as usize].carry(self.now, self.now - self.began, bytes);
@@ -338,6 +350,10 @@ impl World {
             return;
         };
         self.check_size(client, bytes.len());
+        self.carry_down(client, bytes);
+    }
+
+    pub(super) fn carry_down(&mut self, client: ClientId, bytes: Vec<u8>) {
         let arrivals = self.links[client.0][Way::Down as usize].carry(self.now, self.now - self.began, bytes);
         for (at, bytes) in arrivals {
             self.happens(at, Happening::AtClient { client, bytes });
