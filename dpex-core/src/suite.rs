@@ -7,6 +7,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::types::{Digest, Secret};
 
 /// Length of an AES-GCM tag in bytes.
@@ -64,11 +66,12 @@ pub trait CipherSuite: Debug + Send + Sync {
     /// [`CryptoError::Internal`].
     fn block(&self, key: &Secret<32>) -> Result<Box<dyn BlockCipher>, CryptoError>;
 
-    /// A fresh ephemeral X25519 key pair.
+    /// The X25519 key pair of a secret: 32 bytes that [`random_secret`] gave and that serve nothing else (RFC 7748 clamps
+    /// them).
     ///
     /// # Errors
-    /// [`CryptoError::Rng`], [`CryptoError::Internal`].
-    fn key_agreement(&self) -> Result<Box<dyn KeyAgreement>, CryptoError>;
+    /// [`CryptoError::Internal`].
+    fn key_agreement(&self, secret: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError>;
 
     /// Makes an RSA identity of `bits` (3072 or 4096), e = 65537. Slow: seconds.
     ///
@@ -76,10 +79,11 @@ pub trait CipherSuite: Debug + Send + Sync {
     /// [`CryptoError::Unsupported`] for another size, [`CryptoError::Rng`], [`CryptoError::Internal`].
     fn generate_identity(&self, bits: usize) -> Result<Arc<dyn IdentityKey>, CryptoError>;
 
-    /// Loads an RSA identity from a PKCS#8 DER `PrivateKeyInfo`, checking size, exponent and consistency.
+    /// Loads an RSA identity from a PKCS#8 DER `PrivateKeyInfo`, checking size, exponent and consistency. The DER must
+    /// be the canonical form, the one [`IdentityKey::to_pkcs8`] returns.
     ///
     /// # Errors
-    /// [`CryptoError::BadKey`].
+    /// [`CryptoError::BadKey`]; [`CryptoError::Rng`] where the check signs.
     fn identity_from_pkcs8(&self, der: &[u8]) -> Result<Arc<dyn IdentityKey>, CryptoError>;
 
     /// Loads an RSA public key from a DER `SubjectPublicKeyInfo` (rsaEncryption), checking size (3072 or 4096) and
@@ -88,6 +92,16 @@ pub trait CipherSuite: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError::BadKey`].
     fn public_from_spki(&self, der: &[u8]) -> Result<Arc<dyn PublicKey>, CryptoError>;
+}
+
+/// Thirty-two random bytes.
+///
+/// # Errors
+/// [`CryptoError::Rng`].
+pub fn random_secret(suite: &dyn CipherSuite) -> Result<Secret<32>, CryptoError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    suite.random(&mut *bytes)?;
+    Ok(Secret::new(*bytes))
 }
 
 /// A running SHA-256.
@@ -121,13 +135,20 @@ pub trait Aead: Send + Sync {
     fn open(&mut self, nonce: &[u8; 12], aad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), CryptoError>;
 }
 
-/// AES-256 on independent 16-byte blocks (ECB), many in one call.
+/// AES-256 on independent 16-byte blocks (ECB), many in one call. Header protection encrypts; only key files under a
+/// passphrase are decrypted.
 pub trait BlockCipher: Send + Sync {
     /// Encrypts each block in place.
     ///
     /// # Errors
     /// [`CryptoError::Internal`].
     fn encrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), CryptoError>;
+
+    /// Decrypts each block in place.
+    ///
+    /// # Errors
+    /// [`CryptoError::Internal`].
+    fn decrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), CryptoError>;
 }
 
 /// An ephemeral X25519 secret, usable once.
@@ -152,11 +173,11 @@ pub trait PublicKey: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError::AuthFailed`], also for a signature of the wrong length.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoError>;
-    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, with a non-empty label.
+    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, with a non-empty label, of a message of at most `modulus_len - 66` bytes.
     ///
     /// # Errors
-    /// [`CryptoError::BadLength`] for an empty label, [`CryptoError::Rng`].
-    fn wrap(&self, label: &[u8], key: &Secret<32>) -> Result<Vec<u8>, CryptoError>;
+    /// [`CryptoError::BadLength`] for an empty label or a longer message, [`CryptoError::Rng`].
+    fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError>;
 }
 
 /// An RSA private key. Every operation takes tens of milliseconds: the engine never calls one inline.
@@ -167,7 +188,7 @@ pub trait IdentityKey: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`CryptoError::Internal`].
-    fn to_pkcs8(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError>;
+    fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
     /// RSASSA-PSS, SHA-256, MGF1-SHA-256, salt 32 bytes, blinded.
     ///
     /// # Errors
@@ -177,6 +198,7 @@ pub trait IdentityKey: Debug + Send + Sync {
     /// network peer ever feeds a ciphertext to this (ENR-3).
     ///
     /// # Errors
-    /// [`CryptoError::AuthFailed`] for every way the ciphertext can be wrong.
-    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Secret<32>, CryptoError>;
+    /// [`CryptoError::AuthFailed`] for every way the ciphertext can be wrong; [`CryptoError::BadLength`] for an empty
+    /// label; [`CryptoError::Rng`] where blinding needs it.
+    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
 }

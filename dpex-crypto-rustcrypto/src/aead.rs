@@ -56,6 +56,12 @@ impl BlockCipher for Aes256Blocks {
         self.0.encrypt_blocks(aes::Block::cast_slice_from_core_mut(blocks));
         Ok(())
     }
+
+    fn decrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), CryptoError> {
+        use aes::cipher::BlockCipherDecrypt as _;
+        self.0.decrypt_blocks(aes::Block::cast_slice_from_core_mut(blocks));
+        Ok(())
+    }
 }
 
 #[cfg(test)]

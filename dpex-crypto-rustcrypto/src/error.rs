@@ -39,6 +39,8 @@ pub(crate) enum Error {
     Signature,
     #[error("an empty OAEP label")]
     EmptyLabel,
+    #[error("a message too long to be wrapped")]
+    LongMessage,
     #[error("wrapping failed")]
     Wrap(#[source] rsa::Error),
     #[error("a wrapped key does not open")]
@@ -61,7 +63,7 @@ impl From<Error> for CryptoError {
             | Error::Exponent
             | Error::NotCanonical
             | Error::Inconsistent => Self::BadKey,
-            Error::EmptyLabel => Self::BadLength,
+            Error::EmptyLabel | Error::LongMessage => Self::BadLength,
             Error::GenerateSize(_) => Self::Unsupported,
             Error::SealLength
             | Error::Generate(_)

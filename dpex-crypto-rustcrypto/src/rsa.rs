@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use dpex_core::suite::{CryptoError, IdentityKey, PublicKey};
-use dpex_core::types::Secret;
 use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
@@ -22,6 +21,8 @@ use crate::random::Remembering;
 
 /// The PSS salt, as long as the hash. Never "whatever the signature says".
 const SALT_LEN: usize = 32;
+/// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
+const OAEP_OVERHEAD: usize = 66;
 
 /// An RSA public key that passed the checks, with its encoding.
 pub(crate) struct Public {
@@ -44,8 +45,12 @@ impl Public {
         Ok(Self { key, spki })
     }
 
-    fn wrap_with<R: TryCryptoRng>(&self, source: &mut R, label: &[u8], key: &Secret<32>) -> Result<Vec<u8>, Error> {
-        oaep(label)?.encrypt(source, &self.key, key.expose()).map_err(Error::Wrap)
+    fn wrap_with<R: TryCryptoRng>(&self, source: &mut R, label: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
+        let padding = oaep(label)?;
+        if message.len() + OAEP_OVERHEAD > self.key.size() {
+            return Err(Error::LongMessage);
+        }
+        padding.encrypt(source, &self.key, message).map_err(Error::Wrap)
     }
 }
 
@@ -63,8 +68,8 @@ impl PublicKey for Public {
         Ok(verified.map_err(|_| Error::Signature)?)
     }
 
-    fn wrap(&self, label: &[u8], key: &Secret<32>) -> Result<Vec<u8>, CryptoError> {
-        Ok(self.wrap_with(&mut SysRng, label, key)?)
+    fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Ok(self.wrap_with(&mut SysRng, label, message)?)
     }
 }
 
@@ -127,13 +132,18 @@ impl Identity {
         pss().sign(Some(source), &self.key, &Sha256::digest(message)).map_err(Error::Sign)
     }
 
-    fn unwrap_with<R: TryCryptoRng>(&self, source: &mut R, label: &[u8], wrapped: &[u8]) -> Result<Secret<32>, Error> {
+    fn unwrap_with<R: TryCryptoRng>(
+        &self,
+        source: &mut R,
+        label: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let opened = oaep(label)?.decrypt(Some(source), &self.key, wrapped).map_err(|error| match error {
             rsa::Error::Rng => Error::Random,
             rsa::Error::Internal => Error::Fault,
             _ => Error::Unwrap,
         })?;
-        Secret::try_from(Zeroizing::new(opened).as_slice()).map_err(|_| Error::Unwrap)
+        Ok(Zeroizing::new(opened))
     }
 }
 
@@ -150,7 +160,7 @@ impl IdentityKey for Identity {
         Ok(self.sign_with(&mut SysRng, message)?)
     }
 
-    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Secret<32>, CryptoError> {
+    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         Ok(self.unwrap_with(&mut SysRng, label, wrapped)?)
     }
 }
@@ -208,7 +218,7 @@ mod tests {
 
     #[test]
     fn wrapping_and_unwrapping_need_randomness() {
-        let (identity, secret) = (identity(), Secret::new([7; 32]));
+        let (identity, secret) = (identity(), [7; 32]);
         let error = identity.public.wrap_with(&mut FailsAfter(0), b"label", &secret).expect_err("no seed");
         assert_eq!(CryptoError::from(error), CryptoError::Rng);
         let wrapped = identity.public.wrap(b"label", &secret).expect("wrapped");

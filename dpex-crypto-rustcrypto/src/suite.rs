@@ -50,8 +50,8 @@ impl CipherSuite for RustCrypto {
         Ok(Box::new(Aes256Blocks::new(key)))
     }
 
-    fn key_agreement(&self) -> Result<Box<dyn KeyAgreement>, CryptoError> {
-        Ok(Box::new(Ephemeral::generate(&mut SysRng)?))
+    fn key_agreement(&self, secret: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError> {
+        Ok(Box::new(Ephemeral::new(secret)))
     }
 
     fn generate_identity(&self, bits: usize) -> Result<Arc<dyn IdentityKey>, CryptoError> {

@@ -49,8 +49,8 @@ impl CipherSuite for ToyIdentities {
     fn block(&self, key: &Secret<32>) -> Result<Box<dyn BlockCipher>, CryptoError> {
         SUITE.block(key)
     }
-    fn key_agreement(&self) -> Result<Box<dyn KeyAgreement>, CryptoError> {
-        SUITE.key_agreement()
+    fn key_agreement(&self, secret: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError> {
+        SUITE.key_agreement(secret)
     }
     fn generate_identity(&self, bits: usize) -> Result<Arc<dyn IdentityKey>, CryptoError> {
         self.null.generate_identity(bits)

@@ -1,7 +1,5 @@
 //! Mail 2: the server's answer, its secret part readable by one client alone.
 
-use zeroize::Zeroizing;
-
 use super::document::{ANSWER_COMMENT, ANSWER_FORMAT, FORMAT, dated, in_common, moment, name, public_key, read};
 use super::document::{same_words, verify};
 use super::encoding::{AnswerContent, answer_signed, sha256, wrap_label};
@@ -10,7 +8,7 @@ use super::writer::Writer;
 use super::{ClientGrant, CreateError, DocumentError, Kind, MAX_ENDPOINTS, PROTOCOLS, PostQuantum, Request, SUITES};
 use super::{ServerGrant, Terms, fingerprint, stamp, words};
 use crate::kdf::hh;
-use crate::suite::{CipherSuite, CryptoError, IdentityKey};
+use crate::suite::{CipherSuite, CryptoError, IdentityKey, random_secret};
 use crate::types::{Digest, EnrolmentId, Secret, Timestamp};
 
 /// The suite with ML-KEM-768 (PROTOCOL.md, section 3.6).
@@ -67,7 +65,7 @@ impl Answer {
             protocols: PROTOCOLS.to_vec(),
             suites: SUITES.to_vec(),
             spki: key.spki().to_vec(),
-            wrapped_key: request.public_key().wrap(&wrap_label(request.hash()), &cek)?,
+            wrapped_key: request.public_key().wrap(&wrap_label(request.hash()), cek.expose())?,
         };
         let header = content.header();
         let payload = Payload {
@@ -153,6 +151,7 @@ impl Answer {
             CryptoError::Internal | CryptoError::Rng => DocumentError::Crypto(error),
             _ => DocumentError::NotReadable,
         })?;
+        let cek = Secret::try_from(cek.as_slice()).map_err(|_| DocumentError::NotReadable)?;
         let Payload { endpoints, psk, knock, policy } = Payload::open(suite, &cek, &header, &sealed)?;
         if policy.pq == PostQuantum::Require && !post_quantum(&content.suites) {
             return Err(DocumentError::NothingInCommon("suites"));
@@ -251,10 +250,4 @@ fn exchange(suite: &dyn CipherSuite, request_hash: &Digest, answer: &[u8]) -> Di
 /// Do both this build and the other side have the post-quantum suite? (ENR-18)
 fn post_quantum(theirs: &[u16]) -> bool {
     theirs.contains(&POST_QUANTUM_SUITE) && SUITES.contains(&POST_QUANTUM_SUITE)
-}
-
-fn random_secret(suite: &dyn CipherSuite) -> Result<Secret<32>, CryptoError> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    suite.random(&mut *bytes)?;
-    Ok(Secret::new(*bytes))
 }

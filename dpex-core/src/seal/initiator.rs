@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 
-use crate::suite::{CipherSuite, CryptoError, KeyAgreement};
+use crate::suite::{CipherSuite, CryptoError, KeyAgreement, random_secret};
 use crate::types::{Digest, Timestamp};
 use crate::wire::handshake::{
     self, Choice, INIT_HEAD, INIT_PAYLOAD, InitPayload, Preferences, RESP_BEFORE_C2, Resp, RespPayload, extensions,
@@ -51,7 +51,7 @@ impl Initiator {
         stamp: Timestamp,
         offer: &Offer,
     ) -> Result<UnsignedInit, CryptoError> {
-        let agreement = suite.key_agreement()?;
+        let agreement = suite.key_agreement(&random_secret(suite)?)?;
         let share = agreement.public();
         let stamp_bytes = handshake::stamp_bytes(stamp).ok_or(CryptoError::Unsupported)?;
         let mut random = [0; 32];

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::suite::{CipherSuite, CryptoError};
+use crate::suite::{CipherSuite, CryptoError, random_secret};
 use crate::types::{Digest, Timestamp};
 use crate::wire::handshake::{
     self, CHOICE, Choice, Init, InitPayload, MIN_UDP_PAYLOAD, Preferences, RESP_HEAD, RESP_PAYLOAD, RespPayload,
@@ -126,7 +126,7 @@ impl OpenedInit {
             Verdict::Accept { .. } => return Err(CryptoError::BadLength),
             Verdict::Refuse(code) => (0, 0, Some(code)),
         };
-        let agreement = suite.key_agreement()?;
+        let agreement = suite.key_agreement(&random_secret(suite)?)?;
         let choice = Choice { share: agreement.public(), version, suite: chosen }.to_bytes();
         let shared = agreement.agree(&self.share)?;
         let mut nonce = [0; 32];

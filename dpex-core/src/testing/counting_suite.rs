@@ -83,9 +83,9 @@ impl CipherSuite for CountingSuite {
         self.inner.block(key)
     }
 
-    fn key_agreement(&self) -> Result<Box<dyn KeyAgreement>, CryptoError> {
+    fn key_agreement(&self, secret: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError> {
         count(&self.tally.shares);
-        Ok(Box::new(CountingAgreement { inner: self.inner.key_agreement()?, tally: Arc::clone(&self.tally) }))
+        Ok(Box::new(CountingAgreement { inner: self.inner.key_agreement(secret)?, tally: Arc::clone(&self.tally) }))
     }
 
     fn generate_identity(&self, bits: usize) -> Result<Arc<dyn IdentityKey>, CryptoError> {
@@ -151,9 +151,9 @@ impl PublicKey for CountingPublic {
         self.inner.verify(message, signature)
     }
 
-    fn wrap(&self, label: &[u8], key: &Secret<32>) -> Result<Vec<u8>, CryptoError> {
+    fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
         count(&self.tally.wraps);
-        self.inner.wrap(label, key)
+        self.inner.wrap(label, message)
     }
 }
 
@@ -177,7 +177,7 @@ impl IdentityKey for CountingIdentity {
         self.inner.sign(message)
     }
 
-    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Secret<32>, CryptoError> {
+    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         count(&self.tally.unwraps);
         self.inner.unwrap(label, wrapped)
     }
@@ -213,8 +213,8 @@ mod tests {
             let signature = identity.sign(b"message").expect("signed");
             for public in [&identity.public(), &peer] {
                 public.verify(b"message", &signature).expect("verified");
-                let wrapped = public.wrap(b"label", &secret).expect("wrapped");
-                assert_eq!(identity.unwrap(b"label", &wrapped), Ok(secret.clone()));
+                let wrapped = public.wrap(b"label", secret.expose()).expect("wrapped");
+                assert_eq!(identity.unwrap(b"label", &wrapped), Ok(Zeroizing::new(secret.expose().to_vec())));
             }
         }
         let expected = Counts { signs: 2, verifies: 4, wraps: 4, unwraps: 4, ..Counts::default() };
@@ -227,7 +227,8 @@ mod tests {
         let identity = suite.generate_identity(3072).expect("made");
         identity.public().verify(b"message", b"no signature").expect_err("refused");
         identity.unwrap(b"label", b"nothing wrapped").expect_err("refused");
-        let (a, b) = (suite.key_agreement().expect("a key"), suite.key_agreement().expect("a key"));
+        let key = Secret::new([1; 32]);
+        let (a, b) = (suite.key_agreement(&key).expect("a key"), suite.key_agreement(&key).expect("a key"));
         let (share, peer) = (a.public(), b.public());
         assert_eq!(a.agree(&peer), b.agree(&share));
         let expected = Counts { verifies: 1, unwraps: 1, shares: 2, agrees: 2, ..Counts::default() };

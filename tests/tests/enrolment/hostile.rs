@@ -189,7 +189,7 @@ fn sealed(own: &Request, payload: &str) -> String {
     let mut document = parsed(&answer_to(own).0.to_json());
     let cek = Secret::new([7; 32]);
     let label = [b"DPEX/1 enrol-wrap\0", &own.hash().0[..]].concat();
-    set_bytes(&mut document, "wrappedKey", &alice().public().wrap(&label, &cek).expect("wraps"));
+    set_bytes(&mut document, "wrappedKey", &alice().public().wrap(&label, cek.expose()).expect("wraps"));
     let mut buf = payload.as_bytes().to_vec();
     let mut aead = suite().aead(&cek).expect("keyed");
     let tag = aead.seal(&[3; 12], &answer_header(&document), &mut buf).expect("seals");

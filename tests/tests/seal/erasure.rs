@@ -118,8 +118,8 @@ impl CipherSuite for Census {
         SUITE.block(key)
     }
 
-    fn key_agreement(&self) -> Result<Box<dyn KeyAgreement>, CryptoError> {
-        Ok(Box::new(Counted::new(&self.agreements, SUITE.key_agreement()?)))
+    fn key_agreement(&self, secret: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError> {
+        Ok(Box::new(Counted::new(&self.agreements, SUITE.key_agreement(secret)?)))
     }
 
     fn generate_identity(&self, bits: usize) -> Result<Arc<dyn IdentityKey>, CryptoError> {

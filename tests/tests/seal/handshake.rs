@@ -233,7 +233,7 @@ impl CipherSuite for Stuck {
     fn block(&self, key: &Secret<32>) -> Result<Box<dyn BlockCipher>, CryptoError> {
         SUITE.block(key)
     }
-    fn key_agreement(&self) -> Result<Box<dyn KeyAgreement>, CryptoError> {
+    fn key_agreement(&self, _: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError> {
         Ok(Box::new(StuckAgreement))
     }
     fn generate_identity(&self, _: usize) -> Result<Arc<dyn IdentityKey>, CryptoError> {

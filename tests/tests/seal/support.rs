@@ -7,7 +7,7 @@ use dpex_core::seal::{
     Direction, Initiator, Knock, Offer, OpenedInit, PairKeys, Peering, PendingInit, ResponseTerms, SessionSecrets,
     Verdict, open_init,
 };
-use dpex_core::suite::CipherSuite;
+use dpex_core::suite::{CipherSuite, random_secret};
 use dpex_core::types::{Digest, EnrolmentId, Fingerprint, Secret, Timestamp};
 use dpex_core::wire::handshake::Preferences;
 use dpex_crypto_rustcrypto::SUITE;
@@ -153,7 +153,7 @@ impl Handmade {
         let mut n_s = [0; 32];
         SUITE.random(&mut n_s).expect("randomness");
         let stage1 = stage0.stage1(&SUITE, &n_s);
-        let agreement = SUITE.key_agreement().expect("a key pair");
+        let agreement = SUITE.key_agreement(&random_secret(&SUITE).expect("randomness")).expect("a key pair");
         let share = self.share.unwrap_or_else(|| agreement.public());
         let p1 = [&share[..], &self.version.to_be_bytes(), &self.suite.to_be_bytes()].concat();
         let head = [&stage0.rid()[..], &n_s].concat();

@@ -82,6 +82,10 @@ impl BlockCipher for ToyBlockCipher {
         }
         Ok(())
     }
+
+    fn decrypt(&mut self, _: &mut [[u8; 16]]) -> Result<(), CryptoError> {
+        Err(CryptoError::Unsupported)
+    }
 }
 
 /// SplitMix64 as a keystream.

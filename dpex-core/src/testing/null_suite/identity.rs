@@ -9,15 +9,16 @@ use zeroize::Zeroizing;
 use super::Core;
 use super::mixer::KeyedMixer;
 use crate::suite::{CryptoError, IdentityKey, Mac as _, PublicKey};
-use crate::types::Secret;
 
 const PUBLIC_MAGIC: &[u8; 4] = b"null";
 const PRIVATE_MAGIC: &[u8; 4] = b"NULL";
 /// Magic, number, modulus length in bytes.
 const ENCODED_LEN: usize = 4 + 8 + 2;
-/// The random part at the head of a wrapped key, and its secret part after it.
+/// The random part at the head of a wrapped message, and the check at its end.
 const WRAP_HEAD: usize = 16;
-const WRAP_BODY: usize = 32;
+const WRAP_CHECK: usize = 32;
+/// What RSAES-OAEP with SHA-256 takes of a modulus for itself.
+const OAEP_OVERHEAD: usize = 66;
 
 /// The public half: a number and a size.
 #[derive(Debug)]
@@ -47,18 +48,14 @@ impl ToyPublic {
         self.stretched(&[b"sign", message])
     }
 
-    /// A wrapped key is head || body || check, as long as the modulus; this makes it from its head and the secret.
-    fn wrapped(&self, label: &[u8], head: [u8; WRAP_HEAD], secret: &[u8; WRAP_BODY]) -> Vec<u8> {
-        let body = self.masked(label, &head, secret);
-        let check = self.stretched(&[b"check", &head, &body, label]);
-        let mut wrapped = [&head[..], &body, &check].concat();
-        wrapped.truncate(self.modulus_len());
-        wrapped
+    fn check(&self, label: &[u8], front: &[u8]) -> [u8; WRAP_CHECK] {
+        KeyedMixer::new(&self.spki).mac(&[b"check", front, label])
     }
 
-    fn masked(&self, label: &[u8], head: &[u8; WRAP_HEAD], body: &[u8; WRAP_BODY]) -> [u8; WRAP_BODY] {
-        let mask = KeyedMixer::new(&self.spki).mac(&[b"mask", head, label]);
-        std::array::from_fn(|i| body[i] ^ mask[i])
+    /// Masks a body, or takes the mask off.
+    fn mask(&self, label: &[u8], head: &[u8], body: &mut [u8]) {
+        let mask = self.stretched(&[b"mask", head, label]);
+        body.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
     }
 }
 
@@ -76,13 +73,21 @@ impl PublicKey for ToyPublic {
         if signature == self.signature(message) { Ok(()) } else { Err(CryptoError::AuthFailed) }
     }
 
-    fn wrap(&self, label: &[u8], key: &Secret<32>) -> Result<Vec<u8>, CryptoError> {
-        if label.is_empty() {
+    /// Head, masked body, check: as long as the modulus. The body is zeros, then 1, then the message.
+    fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        if label.is_empty() || message.len() > self.modulus_len() - OAEP_OVERHEAD {
             return Err(CryptoError::BadLength);
         }
-        let mut head = [0; WRAP_HEAD];
-        self.core.fill(&mut head);
-        Ok(self.wrapped(label, head, key.expose()))
+        let mut wrapped = vec![0; self.modulus_len()];
+        let (front, check) = wrapped.split_at_mut(self.modulus_len() - WRAP_CHECK);
+        let (head, body) = front.split_at_mut(WRAP_HEAD);
+        self.core.fill(head);
+        let start = body.len() - message.len();
+        body[start - 1] = 1;
+        body[start..].copy_from_slice(message);
+        self.mask(label, head, body);
+        check.copy_from_slice(&self.check(label, front));
+        Ok(wrapped)
     }
 }
 
@@ -125,18 +130,22 @@ impl IdentityKey for ToyIdentity {
         Ok(self.public.signature(message))
     }
 
-    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Secret<32>, CryptoError> {
+    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         if label.is_empty() {
             return Err(CryptoError::BadLength);
         }
-        let (head, rest) = wrapped.split_first_chunk().ok_or(CryptoError::AuthFailed)?;
-        let (body, _) = rest.split_first_chunk().ok_or(CryptoError::AuthFailed)?;
-        let secret = self.public.masked(label, head, body);
-        // The right wrapping of what came out, made again, must be what came in.
-        if self.public.wrapped(label, *head, &secret) != wrapped {
+        if wrapped.len() != self.public.modulus_len() {
             return Err(CryptoError::AuthFailed);
         }
-        Ok(Secret::new(secret))
+        let (front, check) = wrapped.split_at(wrapped.len() - WRAP_CHECK);
+        if self.public.check(label, front) != check {
+            return Err(CryptoError::AuthFailed);
+        }
+        let (head, body) = front.split_at(WRAP_HEAD);
+        let mut body = Zeroizing::new(body.to_vec());
+        self.public.mask(label, head, &mut body);
+        let start = body.iter().position(|byte| *byte == 1).ok_or(CryptoError::AuthFailed)?;
+        Ok(Zeroizing::new(body[start + 1..].to_vec()))
     }
 }
 
@@ -195,7 +204,7 @@ mod tests {
     fn a_wrapped_key_opens_under_its_key_and_label_only() {
         for (bits, length) in [(3072, 384), (4096, 512)] {
             let (identity, public) = identity(bits);
-            let secret = Secret::new([9; 32]);
+            let secret = Zeroizing::new(vec![9; 32]);
             let wrapped = public.wrap(b"label", &secret).expect("wrapped");
             assert_eq!(wrapped.len(), length);
             assert_eq!(identity.unwrap(b"label", &wrapped), Ok(secret.clone()));

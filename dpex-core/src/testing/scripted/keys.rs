@@ -227,7 +227,7 @@ impl Answer {
         let mut n_s = [0; 32];
         suite.random(&mut n_s).expect("random bytes");
         let stage1 = stage0.stage1(suite, &n_s);
-        let agreement = suite.key_agreement().expect("a key pair");
+        let agreement = suite.key_agreement(&random(suite)).expect("a key pair");
         let share = self.share.unwrap_or_else(|| agreement.public());
         let p1 = [&share[..], &self.version.to_be_bytes(), &self.suite.to_be_bytes()].concat();
         let head = [&stage0.rid()[..], &n_s].concat();
