@@ -8,7 +8,7 @@ use dpex_core::enrol::Slug;
 
 /// Give named people files from your own machine, over one silent UDP port.
 #[derive(Debug, Parser)]
-#[command(name = "dpex", version, max_term_width = 100, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "dpex", version, long_version = crate::backends::version(), max_term_width = 100, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// What applies to every command.
     #[command(flatten)]
@@ -44,6 +44,15 @@ pub(crate) struct Global {
     /// Print answers as JSON, one object a line, for programs
     #[arg(long, global = true, overrides_with = "json")]
     pub(crate) json: bool,
+    /// The cryptography backend to use, or `auto`: `dpex --version` lists what there is
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub(crate) crypto: Option<String>,
+    /// The store to use, or `auto`
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub(crate) store: Option<String>,
+    /// The transport to use, or `auto`
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub(crate) transport: Option<String>,
     /// No guidance and no progress, only answers and errors
     #[arg(short, long, global = true, overrides_with = "quiet")]
     pub(crate) quiet: bool,
@@ -133,6 +142,9 @@ pub(crate) struct ClientInitArgs {
     /// Size of the RSA key
     #[arg(long)]
     pub(crate) bits: Option<Bits>,
+    /// Keep the private key under a passphrase, asked for now and at every use (or taken from DPEX_PASSPHRASE)
+    #[arg(long)]
+    pub(crate) passphrase: bool,
 }
 
 /// `dpex client update`
@@ -231,6 +243,9 @@ pub(crate) struct ServerInitArgs {
     /// Size of the RSA key
     #[arg(long)]
     pub(crate) bits: Option<Bits>,
+    /// Keep the private key under a passphrase, asked for now and at every use (or taken from DPEX_PASSPHRASE)
+    #[arg(long)]
+    pub(crate) passphrase: bool,
 }
 
 /// `dpex server add`

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use dpex_core::store::FileStore;
 use dpex_core::suite::CipherSuite;
@@ -37,7 +37,13 @@ struct MakeStore {
 /// How a socket is bound, inside of a tokio runtime.
 type MakeTransport = fn(&Settings, SocketAddr) -> Made<dyn Transport>;
 
+/// The word for whichever row is the first.
+const AUTO: &str = "auto";
+
+/// In order of preference: the fastest first, and last the one with RSA that nobody audited.
 const CRYPTO: &[Row<MakeCrypto>] = &[
+    #[cfg(feature = "crypto-awslc")]
+    ("awslc", || &dpex_crypto_awslc::SUITE),
     #[cfg(feature = "crypto-rustcrypto")]
     ("rustcrypto", || &dpex_crypto_rustcrypto::SUITE),
 ];
@@ -100,14 +106,41 @@ pub(crate) fn bind(settings: &Settings, addr: SocketAddr) -> CliResult<Arc<dyn T
     })
 }
 
+/// What `dpex --version` prints after the name: what this build has, and which of it `auto` is.
+pub(crate) fn version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let joints = [
+            ("crypto", list(CRYPTO), first(CRYPTO)),
+            ("store", list(STORE), first(STORE)),
+            ("transport", list(TRANSPORT), first(TRANSPORT)),
+        ];
+        let lines = joints.map(|(joint, all, auto)| format!("\n{joint:<10} {all} (auto: {auto})"));
+        env!("CARGO_PKG_VERSION").to_owned() + &lines.concat()
+    });
+    &TEXT
+}
+
+fn first<T>(rows: &[Row<T>]) -> &'static str {
+    rows.first().map_or("none", |(name, _)| *name)
+}
+
+fn list<T>(rows: &[Row<T>]) -> String {
+    let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 /// Finds the row that the setting `joint` names.
 fn choose<T: Copy>(joint: &str, rows: &[Row<T>], settings: &Settings) -> CliResult<T> {
     let name: String = settings.value(joint)?;
-    if let Some((_, constructor)) = rows.iter().find(|(row, _)| *row == name) {
+    if let Some((_, constructor)) = rows.iter().find(|(row, _)| name == AUTO || *row == name) {
         return Ok(*constructor);
     }
-    let names: Vec<&str> = rows.iter().map(|(row, _)| *row).collect();
-    let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    if name == AUTO {
+        let hint = format!("rebuild with one of the features that begin with `{joint}-`");
+        return Err(CliError::usage(format!("this build has no {joint} backend at all")).hint(hint));
+    }
+    let names: Vec<&str> = rows.iter().map(|(row, _)| *row).chain([AUTO]).collect();
+    let has = list(rows);
     let error = CliError::usage(format!("this build has no {joint} backend `{name}` (it has: {has})"));
     let place = settings.source(joint);
     Err(match nearest(&name, names.iter().copied()) {

@@ -28,7 +28,7 @@ use std::time::SystemTime;
 use dpex_core::types::Timestamp;
 
 use crate::args::{Cli, ClientCommand, Command, ServerCommand};
-use crate::config::{Settings, SettingsFile, Sources};
+use crate::config::{self as config_layers, Layer, Settings, SettingsFile, Sources};
 use crate::error::CliResult;
 use crate::home::{Home, Role};
 use crate::ui::Ui;
@@ -38,14 +38,16 @@ struct Context {
     ui: Ui,
     home: Home,
     config: Option<PathBuf>,
+    /// Settings that were typed as flags of every command.
+    typed: Vec<Layer>,
 }
 
 impl Context {
-    /// A role's settings, with nothing typed.
+    /// A role's settings.
     fn settings(&self, role: Role) -> CliResult<Settings> {
         let in_home = self.home.part(role).settings_file();
         let file = self.config.as_deref().map_or(SettingsFile::InHome(&in_home), SettingsFile::Named);
-        Settings::load(role, Sources { file, env: std::env::vars_os().collect(), typed: Vec::new() })
+        Settings::load(role, Sources { file, env: std::env::vars_os().collect(), typed: self.typed.clone() })
     }
 
     /// The time by the clock of this machine.
@@ -57,7 +59,12 @@ impl Context {
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli, ui: Ui) -> CliResult {
     let home = || Home::locate(cli.global.home.as_deref());
-    let context = || Ok(Context { ui, home: home()?, config: cli.global.config.clone() });
+    let joints = [("crypto", &cli.global.crypto), ("store", &cli.global.store), ("transport", &cli.global.transport)];
+    let typed: Vec<_> = joints
+        .into_iter()
+        .filter_map(|(key, value)| Some(config_layers::typed(&format!("--{key}"), key, value.clone()?)))
+        .collect();
+    let context = || Ok(Context { ui, home: home()?, config: cli.global.config.clone(), typed: typed.clone() });
     match cli.command {
         Command::Client(command) => client(&context()?, command),
         Command::Server(command) => server(&context()?, command),

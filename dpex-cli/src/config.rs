@@ -18,11 +18,8 @@ use crate::error::{CliError, CliResult};
 use crate::home::Role;
 
 pub(crate) use layer::nearest;
-#[cfg(test)]
-pub(crate) use layer::typed;
+pub(crate) use layer::{Layer, typed};
 pub(crate) use template::{quoted, settings_file};
-
-use layer::Layer;
 
 /// The commented defaults of a role.
 pub(crate) fn manual(role: Role) -> &'static str {

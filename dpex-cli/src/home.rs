@@ -11,6 +11,7 @@
 mod identity;
 mod lock;
 mod modes;
+mod passphrase;
 mod people;
 mod record;
 mod secret_file;
@@ -30,6 +31,7 @@ use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use identity::{load_identity, store_identity};
 pub(crate) use lock::Lock;
+pub(crate) use passphrase::{VARIABLE as PASSPHRASE_VARIABLE, chosen as chosen_passphrase};
 pub(crate) use people::{People, Person, Status};
 pub(crate) use secret_file::{create_folder, read as read_secret, write as write_secret};
 pub(crate) use servers::{KnownServer, KnownServers};

@@ -9,7 +9,7 @@ use dpex_core::suite::{Aead, BlockCipher, CipherSuite, CryptoError, Hash, Identi
 use dpex_core::testing::NullSuite;
 use dpex_core::testing::scripted::{Acquaintance, Couple, Passed, Way};
 use dpex_core::types::{Secret, SharePath};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 /// Datagrams looked at, at least.
 const WANTED: usize = 20_000;

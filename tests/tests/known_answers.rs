@@ -9,7 +9,7 @@ use dpex_core::seal::{
 };
 use dpex_core::suite::CipherSuite;
 use dpex_core::types::{Digest, EnrolmentId, Fingerprint, Secret};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 const TH1: Digest = Digest([0x11; 32]);
 const TH3: Digest = Digest([0x33; 32]);

@@ -9,7 +9,7 @@ use dpex_core::kdf::{Prk, hh};
 use dpex_core::seal::{Direction, Knock, PairKeys, Peering, Stage0, open_init};
 use dpex_core::suite::CipherSuite;
 use dpex_core::types::{Digest, EnrolmentId, Fingerprint, Secret};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 struct Vectors(BTreeMap<String, String>);
 

@@ -10,7 +10,7 @@ use dpex_core::suite::CipherSuite;
 use dpex_core::testing::scripted::{Couple, ServerHost, Victim};
 use dpex_core::testing::{CountingSuite, MemStore};
 use dpex_core::types::SharePath;
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 const DATAGRAMS: usize = 100_000;
 

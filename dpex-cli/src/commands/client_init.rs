@@ -9,7 +9,7 @@ use crate::args::ClientInitArgs;
 use crate::backends;
 use crate::config::{manual, settings_file};
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::{Part, Role, load_identity, store_identity, write_secret};
+use crate::home::{Part, Role, chosen_passphrase, load_identity, store_identity, write_secret};
 use crate::ui::Waiting;
 
 /// Others refuse a request that is older than a year; ours is renewed well before.
@@ -52,6 +52,7 @@ fn make(
     args: &ClientInitArgs,
     name: &DisplayName,
 ) -> CliResult<String> {
+    let passphrase = args.passphrase.then(chosen_passphrase).transpose()?;
     let bits = args.bits.unwrap_or_default().count();
     let waiting = Waiting::begin(context.ui, &format!("Making a key of {bits} bits; this can take a while."));
     let key = suite.generate_identity(bits);
@@ -62,7 +63,7 @@ fn make(
     }
     let text = request(context, suite, part, &*key, None, name.as_str())?;
     // Last: without the identity there is no client here, and the next `init` starts over.
-    store_identity(&*key, &part.identity_file())?;
+    store_identity(suite, &*key, &part.identity_file(), passphrase.as_ref())?;
     Ok(text)
 }
 

@@ -11,7 +11,7 @@ use crate::args::ServerInitArgs;
 use crate::backends;
 use crate::config::{Settings, manual, quoted, settings_file};
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::{Part, Role, load_identity, store_identity, write_secret};
+use crate::home::{Part, Role, chosen_passphrase, load_identity, store_identity, write_secret};
 use crate::ui::Waiting;
 
 /// What was asked for, checked.
@@ -57,6 +57,7 @@ fn wanted(args: &ServerInitArgs) -> CliResult<Wanted> {
 
 fn make(context: &Context, suite: &dyn CipherSuite, part: &Part, args: &ServerInitArgs, wanted: &Wanted) -> CliResult {
     let failed = |e| CliError::new(Blame::Internal, format!("failed to make a key: {e}"));
+    let passphrase = args.passphrase.then(chosen_passphrase).transpose()?;
     let bits = args.bits.unwrap_or_default().count();
     let waiting = Waiting::begin(context.ui, &format!("Making a key of {bits} bits; this can take a while."));
     let key = suite.generate_identity(bits);
@@ -76,7 +77,7 @@ fn make(context: &Context, suite: &dyn CipherSuite, part: &Part, args: &ServerIn
     let line = Zeroizing::new(format!("{}\n", *Zeroizing::new(BASE64.encode(&*knock))));
     write_secret(&part.knock_file(), line.as_bytes())?;
     // Last: without the identity there is no server here, and the next `init` starts over.
-    store_identity(&*key, &part.identity_file())
+    store_identity(suite, &*key, &part.identity_file(), passphrase.as_ref())
 }
 
 /// The settings in force must be the ones asked for; `init` never changes them.

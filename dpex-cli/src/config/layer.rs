@@ -15,7 +15,7 @@ use crate::home::Role;
 /// Every variable of ours begins so.
 const PREFIX: &str = "DPEX_";
 /// Variables that are flags, not settings.
-const FLAGS: [&str; 2] = ["DPEX_HOME", "DPEX_CONFIG"];
+const FLAGS: [&str; 3] = ["DPEX_HOME", "DPEX_CONFIG", crate::home::PASSPHRASE_VARIABLE];
 
 /// Values from one source.
 #[derive(Clone, Debug)]
@@ -73,7 +73,6 @@ impl Provider for Layer {
 }
 
 /// A setting that was typed as a flag.
-#[cfg(test)]
 pub(crate) fn typed(flag: &str, key: &str, value: impl Into<Value>) -> Layer {
     Layer::one(key, value.into(), flag.to_owned())
 }

@@ -32,6 +32,11 @@ pub const RSA3072_OTHER: &[u8] = include_bytes!("suite/data/rsa3072-other.pk8.de
 /// The test key of 4096 bits.
 pub const RSA4096: &[u8] = include_bytes!("suite/data/rsa4096.pk8.der");
 
+/// A public key that is too short.
+pub const RSA2048_SPKI: &[u8] = include_bytes!("suite/data/rsa2048.spki.der");
+/// A public key with an exponent of 3.
+pub const RSA3072_E3_SPKI: &[u8] = include_bytes!("suite/data/rsa3072-e3.spki.der");
+
 /// Two identities of 3072 bits. To make them takes seconds, so a suite that can read the test keys is given those.
 fn identities(suite: Suite) -> [Arc<dyn IdentityKey>; 2] {
     [RSA3072, RSA3072_OTHER].map(|der| {

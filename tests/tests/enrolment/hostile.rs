@@ -1,5 +1,6 @@
 //! Documents made to harm: properly signed but not proper, or spliced from good ones.
 
+use dpex_core::conformance::suite as conformance;
 use dpex_core::enrol::{Answer, DocumentError, Request, fingerprint, words};
 use dpex_core::kdf::hh;
 use dpex_core::suite::CipherSuite;
@@ -87,8 +88,8 @@ fn a_field_too_many_too_few_or_twice_is_refused() {
 fn keys_of_another_size_or_exponent_are_refused() {
     let good = parsed(&request_of(&*alice(), "Anna").to_json());
     let weak: [&[u8]; 4] = [
-        include_bytes!("../../../dpex-crypto-rustcrypto/tests/data/rsa2048.spki.der"),
-        include_bytes!("../../../dpex-crypto-rustcrypto/tests/data/rsa3072-e3.spki.der"),
+        conformance::RSA2048_SPKI,
+        conformance::RSA3072_E3_SPKI,
         b"",
         b"\x30\x00",
     ];

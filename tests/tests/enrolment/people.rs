@@ -3,10 +3,11 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use dpex_core::conformance::suite as conformance;
 use dpex_core::enrol::{Answer, ClientGrant, DocumentError, Policy, Request, ServerGrant, Terms, Uid};
 use dpex_core::suite::{CipherSuite, IdentityKey};
 use dpex_core::types::{Secret, Timestamp};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const ALICE_UID: &str = "b9e72d87-ac05-4563-bc32-9c2bf2738f93";
@@ -23,12 +24,11 @@ pub(crate) fn suite() -> &'static dyn CipherSuite {
 
 /// A loaded key. Loading checks the key's factors, which takes longer than everything else here.
 macro_rules! person {
-    ($(#[$doc:meta])* $name:ident: $file:literal) => {
+    ($(#[$doc:meta])* $name:ident: $der:ident) => {
         $(#[$doc])*
         pub(crate) fn $name() -> Arc<dyn IdentityKey> {
             static KEY: LazyLock<Arc<dyn IdentityKey>> = LazyLock::new(|| {
-                let der = include_bytes!(concat!("../../../dpex-crypto-rustcrypto/tests/data/", $file));
-                suite().identity_from_pkcs8(der).expect("a good key")
+                suite().identity_from_pkcs8(conformance::$der).expect("a good key")
             });
             KEY.clone()
         }
@@ -37,15 +37,15 @@ macro_rules! person {
 
 person! {
     /// The client: 4096 bits.
-    alice: "rsa4096.pk8.der"
+    alice: RSA4096
 }
 person! {
     /// The server: 3072 bits.
-    bob: "rsa3072.pk8.der"
+    bob: RSA3072
 }
 person! {
     /// Whoever else is about.
-    mallory: "rsa3072-other.pk8.der"
+    mallory: RSA3072_OTHER
 }
 
 pub(crate) fn alice_uid() -> Uid {

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use dpex_core::conformance::suite as conformance;
 use dpex_core::engine::{ConnectorConfig, Counters, EndpointConfig, IDLE_TIMEOUT, Limits, Person};
 use dpex_core::enrol::{Answer, ClientGrant, Policy, Request, ServerGrant, Terms};
 use dpex_core::node::{Client, ConnectError, FetchEvent, Host, Record, Server, Stamps, Target, connect};
@@ -17,7 +18,7 @@ use dpex_core::store::{Existing, FileStore};
 use dpex_core::suite::{CipherSuite, IdentityKey};
 use dpex_core::transport::Transport;
 use dpex_core::types::{EnrolmentId, Secret, SharePath, Timestamp};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 use dpex_store_fs::FsStore;
 use dpex_transport_udp::UdpTransport;
 use tempfile::TempDir;
@@ -31,12 +32,11 @@ const UIDS: [&str; 2] = ["b9e72d87-ac05-4563-bc32-9c2bf2738f93", "0c2a4a3c-1f0e-
 
 /// A key that is known to the whole world. Loading checks its factors, so it is loaded once.
 macro_rules! key {
-    ($(#[$doc:meta])* $name:ident: $file:literal) => {
+    ($(#[$doc:meta])* $name:ident: $der:ident) => {
         $(#[$doc])*
         pub(crate) fn $name() -> Arc<dyn IdentityKey> {
             static KEY: LazyLock<Arc<dyn IdentityKey>> = LazyLock::new(|| {
-                let der = include_bytes!(concat!("../../../dpex-crypto-rustcrypto/tests/data/", $file));
-                suite().identity_from_pkcs8(der).expect("a good key")
+                suite().identity_from_pkcs8(conformance::$der).expect("a good key")
             });
             KEY.clone()
         }
@@ -45,15 +45,15 @@ macro_rules! key {
 
 key! {
     /// The client: 4096 bits.
-    alice: "rsa4096.pk8.der"
+    alice: RSA4096
 }
 key! {
     /// The server: 3072 bits.
-    bob: "rsa3072.pk8.der"
+    bob: RSA3072
 }
 key! {
     /// Whoever else is about.
-    mallory: "rsa3072-other.pk8.der"
+    mallory: RSA3072_OTHER
 }
 
 pub(crate) fn suite() -> &'static dyn CipherSuite {

@@ -10,7 +10,7 @@ use dpex_core::suite::{
     Aead, BlockCipher, CipherSuite, CryptoError, Hash, IdentityKey, KeyAgreement, Mac, PublicKey, TAG_LEN,
 };
 use dpex_core::types::Secret;
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 use crate::support::{CLIENT_SIGNATURE, SERVER_SIGNATURE, TERMS, offer, peering, stamp};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dpex_core::seal::{COOKIE_LIFETIME, Cookies, Knock};
 use dpex_core::types::Secret;
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 use super::support::*;
 

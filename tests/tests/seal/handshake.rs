@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dpex_core::seal::{HandshakeError, Initiator, Knock, PairKeys, ResponseTerms, Verdict, open_init};
 use dpex_core::suite::{Aead, BlockCipher, CipherSuite, CryptoError, Hash, IdentityKey, KeyAgreement, Mac, PublicKey};
 use dpex_core::types::{Secret, Timestamp};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 use super::support::*;
 

@@ -2,7 +2,7 @@
 
 use dpex_core::seal::{Cookies, HandshakeError, open_init};
 use dpex_core::suite::CryptoError;
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 use proptest::prelude::*;
 
 use super::support::*;

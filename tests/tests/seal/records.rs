@@ -5,7 +5,7 @@ use std::time::Instant;
 use dpex_core::seal::{Direction, OpenError, Opener, REPLAY_WINDOW, SealError, Sealer, SessionSecrets, TrafficSecret};
 use dpex_core::suite::CipherSuite;
 use dpex_core::wire::packet::{self, Header, PACKET_NUMBER_LIMIT};
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 use proptest::prelude::*;
 
 use super::support::*;

@@ -10,7 +10,7 @@ use dpex_core::seal::{
 use dpex_core::suite::{CipherSuite, random_secret};
 use dpex_core::types::{Digest, EnrolmentId, Fingerprint, Secret, Timestamp};
 use dpex_core::wire::handshake::Preferences;
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 pub(crate) type Datagram = Box<[u8; 1200]>;
 

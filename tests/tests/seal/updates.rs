@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dpex_core::seal::{Direction, EPOCH_AGE, OpenError, Opener, SealError, Sealer};
 use dpex_core::types::Secret;
-use dpex_crypto_rustcrypto::SUITE;
+use dpex_tests::SUITE;
 
 use super::records::{CID, Wire};
 

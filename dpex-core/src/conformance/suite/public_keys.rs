@@ -1,6 +1,6 @@
 //! Public keys arrive in mails from strangers: one encoding is accepted, and no other that means the same.
 
-use super::{RSA3072_SPKI as SPKI, Suite};
+use super::{RSA2048_SPKI, RSA3072_E3_SPKI, RSA3072_SPKI as SPKI, Suite};
 use crate::suite::CryptoError;
 
 const RSA_ENCRYPTION: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -41,8 +41,8 @@ pub fn the_canonical_form_is_accepted(suite: Suite) {
 
 /// Nor an even, zero or negative modulus (ENR-1).
 pub fn keys_of_another_size_or_exponent_are_refused(suite: Suite) {
-    refused(suite, "2048 bits", include_bytes!("data/rsa2048.spki.der"));
-    refused(suite, "e = 3", include_bytes!("data/rsa3072-e3.spki.der"));
+    refused(suite, "2048 bits", RSA2048_SPKI);
+    refused(suite, "e = 3", RSA3072_E3_SPKI);
     for exponent in [&[1][..], &[2], &[3], &[0x01, 0x00, 0x00], &[0x01, 0x00, 0x03], &[0x01, 0x00, 0x01, 0x00, 0x01]] {
         refused(suite, "exponent", &spki(&[RSA_ENCRYPTION, NULL], &modulus(), exponent));
     }
