@@ -6,16 +6,19 @@
 //! | --- | --- | --- |
 //! | 0 | [`types`] | names, ranges, keys, secrets, ids: valid by construction |
 //! | 1 | [`suite`], [`store`], [`transport`] | the three joints: traits and their errors |
-//! | 2 | [`wire`], [`kdf`] | bytes to packets and messages and back; key derivation |
+//! | 2 | [`wire`], [`kdf`], [`keyfile`] | bytes to packets and messages and back; key derivation; key files |
 //! | 3 | [`enrol`], [`seal`], [`recovery`], [`transfer`] | mechanisms; islands, none imports another |
 //! | 4 | [`engine`] | endpoint (admission, routing) and session (one peer): sans-IO |
 //! | 5 | `node` | the only async code (feature `node`) |
 //!
-//! `testing` stands beside the stairs (feature `testing`).
+//! `testing` and `conformance` stand beside the stairs (features of these names).
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod engine;
 pub mod enrol;
 pub mod kdf;
+pub mod keyfile;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod recovery;

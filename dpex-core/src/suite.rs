@@ -173,10 +173,11 @@ pub trait PublicKey: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError::AuthFailed`], also for a signature of the wrong length.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoError>;
-    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, with a non-empty label, of a message of at most `modulus_len - 66` bytes.
+    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, of a message of at most `modulus_len - 66` bytes. dpex's labels are never
+    /// empty; a backend takes an empty one all the same.
     ///
     /// # Errors
-    /// [`CryptoError::BadLength`] for an empty label or a longer message, [`CryptoError::Rng`].
+    /// [`CryptoError::BadLength`] for a longer message, [`CryptoError::Rng`].
     fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError>;
 }
 
@@ -194,11 +195,11 @@ pub trait IdentityKey: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError::Rng`], [`CryptoError::Internal`].
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError>;
-    /// Opens what [`PublicKey::wrap`] made under the same non-empty label. Offline use only (`client update`): no
+    /// Opens what [`PublicKey::wrap`] made under the same label. Offline use only (`client update`): no
     /// network peer ever feeds a ciphertext to this (ENR-3).
     ///
     /// # Errors
-    /// [`CryptoError::AuthFailed`] for every way the ciphertext can be wrong; [`CryptoError::BadLength`] for an empty
-    /// label; [`CryptoError::Rng`] where blinding needs it.
+    /// [`CryptoError::AuthFailed`] for every way the ciphertext can be wrong; [`CryptoError::Rng`] where blinding
+    /// needs it.
     fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
 }

@@ -46,11 +46,10 @@ impl Public {
     }
 
     fn wrap_with<R: TryCryptoRng>(&self, source: &mut R, label: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
-        let padding = oaep(label)?;
         if message.len() + OAEP_OVERHEAD > self.key.size() {
             return Err(Error::LongMessage);
         }
-        padding.encrypt(source, &self.key, message).map_err(Error::Wrap)
+        oaep(label).encrypt(source, &self.key, message).map_err(Error::Wrap)
     }
 }
 
@@ -138,7 +137,7 @@ impl Identity {
         label: &[u8],
         wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let opened = oaep(label)?.decrypt(Some(source), &self.key, wrapped).map_err(|error| match error {
+        let opened = oaep(label).decrypt(Some(source), &self.key, wrapped).map_err(|error| match error {
             rsa::Error::Rng => Error::Random,
             rsa::Error::Internal => Error::Fault,
             _ => Error::Unwrap,
@@ -176,12 +175,9 @@ fn pss() -> Pss<Sha256> {
     Pss::new_blinded_with_salt(SALT_LEN)
 }
 
-/// RSAES-OAEP as dpex uses it. An empty label is refused because another backend's library mishandles it.
-fn oaep(label: &[u8]) -> Result<Oaep<Sha256>, Error> {
-    if label.is_empty() {
-        return Err(Error::EmptyLabel);
-    }
-    Ok(Oaep::new_with_label(label))
+/// RSAES-OAEP as dpex uses it.
+fn oaep(label: &[u8]) -> Oaep<Sha256> {
+    Oaep::new_with_label(label)
 }
 
 fn check_public_parts(key: &impl PublicKeyParts) -> Result<(), Error> {
@@ -200,7 +196,7 @@ mod tests {
     use super::*;
     use crate::random::FailsAfter;
 
-    const KEY: &[u8] = include_bytes!("../tests/data/rsa3072.pk8.der");
+    const KEY: &[u8] = dpex_core::conformance::suite::RSA3072;
 
     fn identity() -> Identity {
         Identity::from_pkcs8(&mut SysRng, KEY).expect("a good key")

@@ -75,7 +75,7 @@ impl PublicKey for ToyPublic {
 
     /// Head, masked body, check: as long as the modulus. The body is zeros, then 1, then the message.
     fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        if label.is_empty() || message.len() > self.modulus_len() - OAEP_OVERHEAD {
+        if message.len() > self.modulus_len() - OAEP_OVERHEAD {
             return Err(CryptoError::BadLength);
         }
         let mut wrapped = vec![0; self.modulus_len()];
@@ -131,9 +131,6 @@ impl IdentityKey for ToyIdentity {
     }
 
     fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        if label.is_empty() {
-            return Err(CryptoError::BadLength);
-        }
         if wrapped.len() != self.public.modulus_len() {
             return Err(CryptoError::AuthFailed);
         }
@@ -209,8 +206,6 @@ mod tests {
             assert_eq!(wrapped.len(), length);
             assert_eq!(identity.unwrap(b"label", &wrapped), Ok(secret.clone()));
             assert_eq!(identity.unwrap(b"other", &wrapped), Err(CryptoError::AuthFailed));
-            assert_eq!(identity.unwrap(b"", &wrapped), Err(CryptoError::BadLength));
-            assert_eq!(public.wrap(b"", &secret), Err(CryptoError::BadLength));
             let stranger = NullSuite::leak(2).generate_identity(bits).expect("made");
             assert_eq!(stranger.unwrap(b"label", &wrapped), Err(CryptoError::AuthFailed));
             for at in 0..length {
