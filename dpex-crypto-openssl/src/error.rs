@@ -49,8 +49,6 @@ pub(crate) enum Error {
     Sign(#[source] ErrorStack),
     #[error("a signature does not verify")]
     Signature,
-    #[error("an empty OAEP label")]
-    EmptyLabel,
     #[error("a message too long to be wrapped")]
     LongMessage,
     #[error("wrapping failed")]
@@ -72,7 +70,7 @@ impl From<Error> for CryptoError {
             | Error::Exponent
             | Error::NotCanonical
             | Error::Inconsistent => Self::BadKey,
-            Error::EmptyLabel | Error::LongMessage => Self::BadLength,
+            Error::LongMessage => Self::BadLength,
             Error::GenerateSize(_) => Self::Unsupported,
             Error::NoCipher
             | Error::Library(_)
