@@ -44,6 +44,8 @@ const AUTO: &str = "auto";
 const CRYPTO: &[Row<MakeCrypto>] = &[
     #[cfg(feature = "crypto-awslc")]
     ("awslc", || &dpex_crypto_awslc::SUITE),
+    #[cfg(feature = "crypto-openssl")]
+    ("openssl", || &dpex_crypto_openssl::SUITE),
     #[cfg(feature = "crypto-rustcrypto")]
     ("rustcrypto", || &dpex_crypto_rustcrypto::SUITE),
 ];

@@ -87,12 +87,7 @@ fn a_field_too_many_too_few_or_twice_is_refused() {
 #[test]
 fn keys_of_another_size_or_exponent_are_refused() {
     let good = parsed(&request_of(&*alice(), "Anna").to_json());
-    let weak: [&[u8]; 4] = [
-        conformance::RSA2048_SPKI,
-        conformance::RSA3072_E3_SPKI,
-        b"",
-        b"\x30\x00",
-    ];
+    let weak: [&[u8]; 4] = [conformance::RSA2048_SPKI, conformance::RSA3072_E3_SPKI, b"", b"\x30\x00"];
     for spki in weak {
         let mut bad = good.clone();
         set_bytes(&mut bad, "publicKey", spki);

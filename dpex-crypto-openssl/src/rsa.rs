@@ -1,0 +1,284 @@
+//! RSA identities: PKCS#8 and SPKI, RSASSA-PSS and RSAES-OAEP, all with SHA-256 and MGF1-SHA-256.
+//!
+//! Keys are checked once, when they become a value: 3072 or 4096 bits, e = 65537, canonical DER, and, for a private key,
+//! parts that fit each other. Erasing is the library's: it clears the integers of keys and operations that it frees.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dpex_core::suite::{CryptoError, IdentityKey, PublicKey};
+use openssl::bn::{BigNum, BigNumRef};
+use openssl::error::ErrorStack;
+use openssl::md::Md;
+use openssl::md_ctx::MdCtx;
+use openssl::pkey::{self, HasPublic, Id, PKey, Private};
+use openssl::pkey_ctx::{PkeyCtx, PkeyCtxRef};
+use openssl::rsa::Padding;
+use openssl::sign::RsaPssSaltlen;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, settled};
+use crate::random::blame;
+
+/// The PSS salt, as long as the hash. Never "whatever the signature says", nor the library's default: the longest.
+const SALT_LEN: i32 = 32;
+/// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
+const OAEP_OVERHEAD: usize = 66;
+const EXPONENT: u32 = 65537;
+
+/// An RSA public key that passed the checks, with its encoding.
+pub(crate) struct Public {
+    key: PKey<pkey::Public>,
+    spki: Vec<u8>,
+}
+
+impl Public {
+    pub(crate) fn from_spki(der: &[u8]) -> Result<Self, Error> {
+        let public = Self::new(PKey::public_key_from_der(der).map_err(Error::PublicDer)?)?;
+        if public.spki != der {
+            return Err(Error::NotCanonical);
+        }
+        Ok(public)
+    }
+
+    fn new(key: PKey<pkey::Public>) -> Result<Self, Error> {
+        check_public_parts(&key)?;
+        let spki = key.public_key_to_der().map_err(Error::EncodePublic)?;
+        Ok(Self { key, spki })
+    }
+
+    fn verify_with(&self, message: &[u8], signature: &[u8]) -> Result<bool, ErrorStack> {
+        let mut context = MdCtx::new()?;
+        pss(context.digest_verify_init(Some(Md::sha256()), &self.key)?)?;
+        context.digest_verify(message, signature)
+    }
+
+    fn wrap_with(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
+        if message.len() + OAEP_OVERHEAD > self.modulus_len() {
+            return Err(Error::LongMessage);
+        }
+        let wrap = || {
+            let mut context = PkeyCtx::new(&self.key)?;
+            context.encrypt_init()?;
+            oaep(&mut context, label)?;
+            let mut wrapped = Vec::new();
+            context.encrypt_to_vec(message, &mut wrapped)?;
+            Ok(wrapped)
+        };
+        wrap().map_err(|error| blame(Error::Wrap(error)))
+    }
+}
+
+impl PublicKey for Public {
+    fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    fn modulus_len(&self) -> usize {
+        self.key.size()
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        // The length first: to the library a signature is a number, whatever the zeros before it.
+        let verified = signature.len() == self.modulus_len()
+            && settled(self.verify_with(message, signature)).is_ok_and(|verified| verified);
+        Ok(if verified { Ok(()) } else { Err(Error::Signature) }?)
+    }
+
+    fn wrap(&self, label: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Ok(settled(self.wrap_with(label, message))?)
+    }
+}
+
+impl fmt::Debug for Public {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Public({} bits)", self.key.bits())
+    }
+}
+
+/// An RSA private key that passed the checks, with its public half.
+pub(crate) struct Identity {
+    key: PKey<Private>,
+    public: Arc<Public>,
+}
+
+impl Identity {
+    pub(crate) fn generate(bits: usize) -> Result<Self, Error> {
+        let size = match bits {
+            3072 => 3072,
+            4096 => 4096,
+            _ => return Err(Error::GenerateSize(bits)),
+        };
+        let generate = || {
+            let mut context = PkeyCtx::new_id(Id::RSA)?;
+            context.keygen_init()?;
+            context.set_rsa_keygen_bits(size)?;
+            context.set_rsa_keygen_pubexp(&*exponent()?)?;
+            context.keygen()
+        };
+        Self::new(generate().map_err(|error| blame(Error::Generate(error)))?)
+    }
+
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
+        let key = PKey::private_key_from_pkcs8(der).map_err(Error::PrivateDer)?;
+        let identity = Self::new(key)?;
+        if *identity.encode()? != der {
+            return Err(Error::NotCanonical);
+        }
+        identity.check_pair()?;
+        identity.check_parts()?;
+        Ok(identity)
+    }
+
+    fn new(key: PKey<Private>) -> Result<Self, Error> {
+        check_public_parts(&key)?;
+        let spki = key.public_key_to_der().map_err(Error::EncodePublic)?;
+        let public = Arc::new(Public::from_spki(&spki)?);
+        Ok(Self { key, public })
+    }
+
+    /// One signature and its verification.
+    fn check_pair(&self) -> Result<(), Error> {
+        const MESSAGE: &[u8] = b"dpex pairwise consistency";
+        let signature = self.sign_with(MESSAGE).map_err(|error| match error {
+            Error::Random => error,
+            _ => Error::Inconsistent,
+        })?;
+        self.public.verify(MESSAGE, &signature).map_err(|_| Error::Inconsistent)
+    }
+
+    /// What a signature cannot show, since the library mends wrong CRT parts in silence: that the factors are prime and
+    /// that every other part follows from them. Slow, 0.1 to 0.3 seconds, all of it the two primes.
+    fn check_parts(&self) -> Result<(), Error> {
+        match self.key.rsa()?.check_key() {
+            Ok(true) => Ok(()),
+            _ => Err(blame(Error::Inconsistent)),
+        }
+    }
+
+    fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        Ok(Zeroizing::new(self.key.private_key_to_pkcs8().map_err(Error::EncodePrivate)?))
+    }
+
+    fn sign_with(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let sign = || {
+            let mut context = MdCtx::new()?;
+            pss(context.digest_sign_init(Some(Md::sha256()), &self.key)?)?;
+            let mut signature = Vec::new();
+            context.digest_sign_to_vec(message, &mut signature)?;
+            Ok(signature)
+        };
+        sign().map_err(|error| blame(Error::Sign(error)))
+    }
+
+    fn unwrap_with(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        // To the library a ciphertext is a number, whatever the zeros before it.
+        if wrapped.len() != self.public.modulus_len() {
+            return Err(Error::Unwrap);
+        }
+        let unwrap = || {
+            let mut context = PkeyCtx::new(&self.key)?;
+            context.decrypt_init()?;
+            oaep(&mut context, label)?;
+            let mut opened = Zeroizing::new(vec![0; wrapped.len()]);
+            let len = context.decrypt(wrapped, Some(&mut opened))?;
+            opened.truncate(len);
+            Ok(opened)
+        };
+        unwrap().map_err(|_: ErrorStack| blame(Error::Unwrap))
+    }
+}
+
+impl IdentityKey for Identity {
+    fn public(&self) -> Arc<dyn PublicKey> {
+        Arc::clone(&self.public) as Arc<dyn PublicKey>
+    }
+
+    fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        Ok(settled(self.encode())?)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Ok(settled(self.sign_with(message))?)
+    }
+
+    fn unwrap(&self, label: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        Ok(settled(self.unwrap_with(label, wrapped))?)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({} bits)", self.key.bits())
+    }
+}
+
+/// RSASSA-PSS as dpex uses it; blinded by the library whenever it signs (ENR-2).
+fn pss<T>(context: &mut PkeyCtxRef<T>) -> Result<(), ErrorStack> {
+    context.set_rsa_padding(Padding::PKCS1_PSS)?;
+    context.set_rsa_pss_saltlen(RsaPssSaltlen::custom(SALT_LEN))?;
+    context.set_rsa_mgf1_md(Md::sha256())
+}
+
+/// RSAES-OAEP as dpex uses it. The library starts from an empty label; told of one, it makes every decryption fail.
+fn oaep<T>(context: &mut PkeyCtxRef<T>, label: &[u8]) -> Result<(), ErrorStack> {
+    context.set_rsa_padding(Padding::PKCS1_OAEP)?;
+    context.set_rsa_oaep_md(Md::sha256())?;
+    context.set_rsa_mgf1_md(Md::sha256())?;
+    if label.is_empty() { Ok(()) } else { context.set_rsa_oaep_label(label) }
+}
+
+fn exponent() -> Result<BigNum, ErrorStack> {
+    BigNum::from_u32(EXPONENT)
+}
+
+fn check_public_parts<T: HasPublic>(key: &PKey<T>) -> Result<(), Error> {
+    // A key that says in its encoding that it is for PSS alone is an RSA key too, but not of this form.
+    if key.id() != Id::RSA {
+        return Err(Error::NotRsa);
+    }
+    let parts = key.rsa()?;
+    let modulus: &BigNumRef = parts.n();
+    if !matches!(modulus.num_bits(), 3072 | 4096) {
+        return Err(Error::ModulusSize(modulus.num_bits()));
+    }
+    if !modulus.is_odd() {
+        return Err(Error::EvenModulus);
+    }
+    if *parts.e() != *exponent()? {
+        return Err(Error::Exponent);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::failing::with_and_without_randomness;
+
+    const KEY: &[u8] = dpex_core::conformance::suite::RSA3072;
+
+    /// The key without the checks that sign.
+    fn identity() -> Identity {
+        Identity::new(PKey::private_key_from_pkcs8(KEY).expect("a good key")).expect("a good key")
+    }
+
+    #[test]
+    fn what_needs_randomness_fails_without_it_and_says_so() {
+        with_and_without_randomness("rsa::tests::what_needs_randomness_fails_without_it_and_says_so", |random| {
+            let identity = identity();
+            let outcomes = [
+                ("a salt", identity.sign(b"message").map(drop)),
+                ("a seed", identity.public.wrap(b"label", &[7; 32]).map(drop)),
+                ("a salt for the check", Identity::from_pkcs8(KEY).map(drop).map_err(CryptoError::from)),
+                ("witnesses for the primes", identity.check_parts().map_err(CryptoError::from)),
+                ("a key", Identity::generate(3072).map(drop).map_err(CryptoError::from)),
+            ];
+            for (what, outcome) in outcomes {
+                assert_eq!(outcome, if random { Ok(()) } else { Err(CryptoError::Rng) }, "{what}");
+            }
+            let blinding = if random { CryptoError::AuthFailed } else { CryptoError::Rng };
+            assert_eq!(identity.unwrap(b"label", &[7; 384]), Err(blinding));
+        });
+    }
+}
