@@ -180,7 +180,7 @@ impl Identity {
             let mut context = PkeyCtx::new(&self.key)?;
             context.decrypt_init()?;
             oaep(&mut context, label)?;
-            let mut opened = Zeroizing::new(vec![0; wrapped.len()]);
+            let mut opened = Zeroizing::new(vec![0; self.public.modulus_len()]);
             let len = context.decrypt(wrapped, Some(&mut opened))?;
             opened.truncate(len);
             Ok(opened)
