@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 use crate::error::{Error, settled};
 use crate::random::blame;
 
-/// The PSS salt, as long as the hash. Never "whatever the signature says", nor the library's default: the longest.
+/// The PSS salt, as long as the hash. Never "whatever the signature says", nor the library's default, which is not the
+/// same in all its versions.
 const SALT_LEN: i32 = 32;
 /// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
 const OAEP_OVERHEAD: usize = 66;
