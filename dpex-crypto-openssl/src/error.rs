@@ -89,3 +89,19 @@ pub(crate) fn settled<T>(result: T) -> T {
     drop(ErrorStack::get());
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use openssl::pkey::PKey;
+
+    use super::*;
+
+    #[test]
+    fn nothing_stays_in_the_librarys_queue() {
+        let left_behind = PKey::private_key_from_der(b"no key").expect_err("refused");
+        assert!(!left_behind.errors().is_empty());
+        left_behind.put();
+        assert_eq!(settled(7), 7);
+        assert!(ErrorStack::get().errors().is_empty());
+    }
+}

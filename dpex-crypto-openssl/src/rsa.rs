@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 use crate::error::{Error, settled};
 use crate::random::blame;
 
-/// The PSS salt, as long as the hash. Never "whatever the signature says", nor the library's default: the longest.
+/// The PSS salt, as long as the hash. Never "whatever the signature says", nor the library's default, which is not the
+/// same in all its versions.
 const SALT_LEN: i32 = 32;
 /// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
 const OAEP_OVERHEAD: usize = 66;
@@ -180,7 +181,7 @@ impl Identity {
             let mut context = PkeyCtx::new(&self.key)?;
             context.decrypt_init()?;
             oaep(&mut context, label)?;
-            let mut opened = Zeroizing::new(vec![0; wrapped.len()]);
+            let mut opened = Zeroizing::new(vec![0; self.public.modulus_len()]);
             let len = context.decrypt(wrapped, Some(&mut opened))?;
             opened.truncate(len);
             Ok(opened)

@@ -6,8 +6,8 @@ use dpex_core::conformance::suite::{RSA3072 as PKCS8, RSA3072_SPKI as SPKI};
 use dpex_core::suite::{CipherSuite, IdentityKey, PublicKey};
 use dpex_core::types::Secret;
 use dpex_crypto_openssl::SUITE;
-use openssl::bn::BigNum;
 use openssl::error::ErrorStack;
+use openssl::pkey::PKey;
 
 /// Does something and says whether it ended as it should.
 type Operation = Box<dyn Fn() -> bool>;
@@ -66,7 +66,9 @@ fn no_operation_leaves_an_error_behind() {
 #[test]
 fn an_error_that_somebody_left_behind_changes_no_outcome() {
     for (what, operation) in operations() {
-        BigNum::from_dec_str("no number").expect_err("refused").put();
+        let left_behind = PKey::private_key_from_der(b"no key").expect_err("refused");
+        assert!(!left_behind.errors().is_empty());
+        left_behind.put();
         assert!(operation(), "{what}");
         drop(ErrorStack::get());
     }

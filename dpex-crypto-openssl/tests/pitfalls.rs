@@ -111,13 +111,11 @@ fn macs_from_mid_states_are_the_librarys_own() {
 }
 
 /// A signature by the library itself, to do what the joint does not offer.
-fn sign_raw(salt_len: Option<i32>) -> Vec<u8> {
+fn sign_raw(salt_len: i32) -> Vec<u8> {
     let key = PKey::private_key_from_pkcs8(RSA3072).expect("a key");
     let mut signer = Signer::new(MessageDigest::sha256(), &key).expect("a signer");
     signer.set_rsa_padding(Padding::PKCS1_PSS).expect("a padding");
-    if let Some(salt_len) = salt_len {
-        signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(salt_len)).expect("a salt length");
-    }
+    signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(salt_len)).expect("a salt length");
     signer.sign_oneshot_to_vec(b"message").expect("signed")
 }
 
@@ -138,11 +136,9 @@ fn the_salt_is_not_the_librarys_default() {
     for salt_len in [0, 20, 31, 33, 64, 350] {
         assert!(!verify_raw(salt_len, &signature), "salt of {salt_len}");
     }
-    assert_eq!(public().verify(b"message", &sign_raw(Some(32))), Ok(()));
-    for salt_len in [Some(350), None] {
-        let refused = public().verify(b"message", &sign_raw(salt_len));
-        assert_eq!(refused, Err(CryptoError::AuthFailed), "salt of {salt_len:?}");
-    }
+    assert_eq!(public().verify(b"message", &sign_raw(32)), Ok(()));
+    // What OpenSSL 3.0 makes when nobody says otherwise: the longest salt that fits. Newer ones stop at 32 bytes.
+    assert_eq!(public().verify(b"message", &sign_raw(350)), Err(CryptoError::AuthFailed));
 }
 
 // ENR-2.
