@@ -12,6 +12,8 @@ mod endings;
 mod fetching;
 #[path = "cli/homes.rs"]
 mod homes;
+#[path = "cli/interop.rs"]
+mod interop;
 #[path = "cli/loads.rs"]
 mod loads;
 #[path = "cli/output.rs"]

@@ -51,14 +51,34 @@ fn an_unknown_setting_is_named_with_its_file_and_the_nearest_one() {
 
 #[test]
 fn a_backend_that_this_build_lacks_is_answered_with_those_it_has() {
-    let machine = Machine::new().with_env("DPEX_CRYPTO", "openssl");
+    let machine = Machine::new().with_env("DPEX_CRYPTO", "botan");
     let ended = machine.run(&["client", "init"]);
-    ended.fails(2, "this build has no crypto backend `openssl` (it has: rustcrypto)", "--features crypto-openssl");
+    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--features crypto-botan");
     let ended = machine.run(&["server", "init", "--host", "example.org"]);
-    ended.fails(2, "this build has no crypto backend `openssl` (it has: rustcrypto)", "--features crypto-openssl");
+    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--features crypto-botan");
+    let ended = Machine::new().run(&["--crypto", "botan", "client", "init"]);
+    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--crypto");
+    let ended = Machine::new().run(&["--transport", "tcp", "client", "ls"]);
+    assert_ne!(ended.code, Some(0), "{ended:?}");
     assert!(!machine.home().exists());
-    let near = Machine::new().with_env("DPEX_CRYPTO", "rust-crypto").run(&["client", "init"]);
-    near.fails(2, "no crypto backend `rust-crypto`", "did you mean `rustcrypto`?");
+    let near = Machine::new().with_env("DPEX_CRYPTO", "aut").run(&["client", "init"]);
+    near.fails(2, "no crypto backend `aut`", "did you mean `auto`?");
+}
+
+#[test]
+fn the_version_says_what_this_build_has_and_what_auto_means() {
+    let text = Machine::new().ok(&["--version"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("dpex "), "{text}");
+    for (line, joint) in lines[1..].iter().zip(["crypto", "store", "transport"]) {
+        let (has, auto) = line.strip_prefix(joint).and_then(|rest| rest.split_once("(auto: ")).expect("a joint's line");
+        let first = auto.trim_end_matches(')');
+        assert_eq!(has.trim().split(", ").next(), Some(first), "the first is the one that `auto` means: {line}");
+        let flag = format!("--{joint}");
+        let listed = Machine::new().ok(&[&flag, first, "config", "client"]);
+        assert!(listed.lines().any(|line| line.contains(first) && line.contains(&flag)), "{listed}");
+    }
+    assert_eq!(lines.len(), 4, "{text}");
 }
 
 #[test]
