@@ -11,8 +11,10 @@
 //! | 4 | [`engine`] | endpoint (admission, routing) and session (one peer): sans-IO |
 //! | 5 | `node` | the only async code (feature `node`) |
 //!
-//! `testing` stands beside the stairs (feature `testing`).
+//! `testing` (feature `testing`) and `conformance` (feature `conformance`) stand beside the stairs.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod engine;
 pub mod enrol;
 pub mod kdf;
