@@ -6,7 +6,6 @@ mod mem_store;
 mod mem_transport;
 mod null_suite;
 pub mod scripted;
-pub mod transport_cases;
 pub mod world;
 
 pub use counting_suite::{CountingSuite, Counts};

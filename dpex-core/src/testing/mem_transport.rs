@@ -187,13 +187,6 @@ mod tests {
         "127.0.0.1:0".parse().expect("a literal address")
     }
 
-    fn sockets() -> impl Fn() -> Arc<dyn Transport> {
-        let net = MemNet::new();
-        move || net.bind(localhost()).expect("a free port")
-    }
-
-    crate::transport_cases!(run, sockets);
-
     #[test]
     fn an_address_belongs_to_one_socket_until_that_is_dropped() {
         let net = MemNet::new();

@@ -165,10 +165,3 @@ mod tests {
         assert_ne!(hh(suite, "a", &[b"bc"]), hh(suite, "ab", &[b"c"]));
     }
 }
-
-#[cfg(all(test, feature = "conformance"))]
-mod conformance {
-    use super::NullSuite;
-
-    crate::cipher_suite_cases!(behaviour: NullSuite::leak(1));
-}

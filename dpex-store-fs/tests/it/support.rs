@@ -1,84 +1,17 @@
-//! What the tests share. Everything that takes a `&dyn FileStore` would do for any store.
+//! What the tests share: what would do for any store, and a folder with a world around it.
 
 use std::path::Path;
 
-use bytes::Bytes;
-use dpex_core::store::{Entry, EntryKind, Existing, FileStore, Incoming, ListQuery, Meta, StoreError};
-use dpex_core::types::{Secret, SharePath, Timestamp, Version};
+pub(crate) use dpex_core::conformance::store::support::{
+    deliver, fetch, incoming, label, list_all, names, newer, path, put, query,
+};
+use dpex_core::types::Secret;
 use dpex_store_fs::{FsStore, Options};
 use tempfile::TempDir;
 
-pub(crate) fn path(text: &str) -> SharePath {
-    SharePath::parse(text).expect("a valid path")
-}
-
-pub(crate) fn time(secs: i64, nanos: u32) -> Timestamp {
-    Timestamp::new(secs, nanos).expect("a valid time")
-}
-
-pub(crate) fn incoming(name: &str, size: u64) -> Incoming {
-    let meta = Meta { size, mtime: time(1_700_000_000, 123_456_789), exec: false, version: Version([7; 16]) };
-    Incoming { path: path(name), meta, existing: Existing::Keep }
-}
-
-/// The same with another time, so that it is not the same file.
-pub(crate) fn newer(name: &str, size: u64, existing: Existing) -> Incoming {
-    let mut incoming = Incoming { existing, ..incoming(name, size) };
-    incoming.meta.mtime = time(1_800_000_000, 0);
-    incoming
-}
-
-pub(crate) async fn deliver(
-    store: &dyn FileStore,
-    incoming: &Incoming,
-    content: &[u8],
-) -> Result<SharePath, StoreError> {
-    let part = store.receive(incoming).await?;
-    part.write_at(0, Bytes::copy_from_slice(content)).await?;
-    part.commit().await
-}
-
-pub(crate) async fn put(store: &dyn FileStore, name: &str, content: &[u8]) {
-    let given = deliver(store, &incoming(name, content.len() as u64), content).await.expect("arrives");
-    assert_eq!(given, path(name));
-}
-
-pub(crate) async fn fetch(store: &dyn FileStore, name: &str) -> Result<Bytes, StoreError> {
-    let file = store.open(&path(name)).await?;
-    let size = usize::try_from(file.meta().size).expect("small");
-    file.read_at(0, size).await
-}
-
-pub(crate) fn query(folder: &str, after: Option<SharePath>, limit: usize, recursive: bool) -> ListQuery {
-    ListQuery { path: path(folder), after, limit, recursive }
-}
-
-/// Every page of a listing, and how many entries were skipped.
-pub(crate) async fn list_all(store: &dyn FileStore, folder: &str, limit: usize, recursive: bool) -> (Vec<Entry>, u64) {
-    let (mut entries, mut skipped, mut after) = (Vec::<Entry>::new(), 0, None);
-    loop {
-        let page = store.list(&query(folder, after, limit, recursive)).await.expect("lists");
-        assert!(page.entries.len() <= limit, "no page is longer than asked for");
-        assert!(!page.more || page.entries.len() == limit, "a page with more after it is full");
-        skipped += page.skipped;
-        entries.extend(page.entries);
-        if !page.more {
-            return (entries, skipped);
-        }
-        after = entries.last().map(|entry| entry.path.clone());
-    }
-}
-
-/// All names, folders with a `/` behind them.
-pub(crate) async fn names(store: &dyn FileStore, folder: &str) -> Vec<String> {
-    list_all(store, folder, 100, true).await.0.iter().map(label).collect()
-}
-
-pub(crate) fn label(entry: &Entry) -> String {
-    match entry.kind {
-        EntryKind::File(_) => entry.path.to_string(),
-        EntryKind::Folder(_) => format!("{}/", entry.path),
-    }
+/// Runs a future to its end on a runtime of its own.
+pub(crate) fn run(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made").block_on(future);
 }
 
 /// A folder with a store in it and a world outside that must not notice.

@@ -39,7 +39,7 @@ macro_rules! transport_cases {
         $(
             #[test]
             fn $case() {
-                $run(async { $crate::testing::transport_cases::$case(&$sockets()).await });
+                $run(async { $crate::conformance::transport::$case(&$sockets()).await });
             }
         )+
     };
