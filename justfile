@@ -12,6 +12,10 @@ test:
 ci:
     bash .ci/run
 
+# What each cryptography backend costs, in one table.
+bench-crypto *ARGS:
+    cargo bench --locked --package dpex-tests --bench suites --features crypto-awslc,crypto-openssl -- {{ARGS}}
+
 # Formatting and lints, in every set of features that is built.
 lint:
     bash .ci/run format lint
