@@ -6,7 +6,8 @@ use std::io;
 
 use dpex_core::store::StoreError;
 use object_store::Error;
-use object_store::client::{HttpError, HttpErrorKind};
+
+use crate::service::broken;
 
 /// Looking something up for somebody else.
 pub(crate) fn looking_up(error: &Error) -> StoreError {
@@ -88,12 +89,7 @@ fn other(error: &Error) -> StoreError {
         (_, Some(300..=399)) => (io::ErrorKind::InvalidInput, "the bucket is elsewhere: is the region right?"),
         (_, Some(_)) => (io::ErrorKind::Other, "the service refused or failed"),
         _ => match (says.http, says.io) {
-            (Some(HttpErrorKind::Connect), _) => (io::ErrorKind::NotConnected, "the service cannot be reached"),
-            (Some(HttpErrorKind::Timeout), _) => (io::ErrorKind::TimedOut, "the service did not answer in time"),
-            (Some(HttpErrorKind::Interrupted | HttpErrorKind::Request), _) => {
-                (io::ErrorKind::ConnectionAborted, "the connection to the service broke")
-            }
-            (Some(_), _) => (io::ErrorKind::InvalidData, "the service's answer was not understood"),
+            (Some(kind), _) => (kind, no_answer(kind)),
             (None, Some(kind)) => return StoreError::Io(kind.into()),
             (None, None) => {
                 (io::ErrorKind::Other, "the service cannot be used: are its settings and credentials complete?")
@@ -101,6 +97,15 @@ fn other(error: &Error) -> StoreError {
         },
     };
     StoreError::Io(io::Error::new(kind, format!("{text}{detail}")))
+}
+
+fn no_answer(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotConnected => "the service cannot be reached",
+        io::ErrorKind::TimedOut => "the service did not answer in time",
+        io::ErrorKind::ConnectionAborted => "the connection to the service broke",
+        _ => "the service's answer was not understood",
+    }
 }
 
 /// What is safe to repeat of an error.
@@ -111,7 +116,7 @@ struct Says {
     /// The service's own word for it, such as `NoSuchBucket`.
     code: Option<String>,
     /// How the request failed if there was no answer.
-    http: Option<HttpErrorKind>,
+    http: Option<io::ErrorKind>,
     /// What the local system said.
     io: Option<io::ErrorKind>,
 }
@@ -121,9 +126,8 @@ impl Says {
         let mut says = Self::default();
         let mut cause = error.source();
         while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<HttpError>() {
-                says.http = Some(error.kind());
-            } else if let Some(error) = error.downcast_ref::<io::Error>() {
+            says.http = says.http.or_else(|| broken(error));
+            if let Some(error) = error.downcast_ref::<io::Error>() {
                 says.io.get_or_insert(error.kind());
             }
             cause = error.source();

@@ -106,9 +106,20 @@ fn folder(address: &Address, may_make: bool) -> io::Result<Service> {
 }
 
 #[cfg(feature = "cloud")]
+pub(crate) use cloud::broken;
+
+/// How a request failed that had no answer: here there are none.
+#[cfg(not(feature = "cloud"))]
+pub(crate) fn broken(_: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    None
+}
+
+#[cfg(feature = "cloud")]
 mod cloud {
+    use std::io;
     use std::time::Duration;
 
+    use object_store::client::{HttpError, HttpErrorKind};
     use object_store::{ClientOptions, RetryConfig};
 
     use crate::options::Options;
@@ -120,6 +131,16 @@ mod cloud {
             .with_allow_http(options.allow_http)
             .with_connect_timeout(Duration::from_secs(10))
             .with_timeout(Duration::from_secs(options.timeout_secs.max(1)))
+    }
+
+    /// How a request failed that had no answer; `None` for an error of another kind.
+    pub(crate) fn broken(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+        Some(match error.downcast_ref::<HttpError>()?.kind() {
+            HttpErrorKind::Connect => io::ErrorKind::NotConnected,
+            HttpErrorKind::Timeout => io::ErrorKind::TimedOut,
+            HttpErrorKind::Interrupted | HttpErrorKind::Request => io::ErrorKind::ConnectionAborted,
+            _ => io::ErrorKind::InvalidData,
+        })
     }
 
     pub(super) fn retry(options: &Options) -> RetryConfig {
