@@ -1,5 +1,7 @@
 //! The in-memory store and transport do what every backend must: they stand in for it in all other tests.
 
+mod humble;
+
 mod store {
     use std::sync::Arc;
 
