@@ -6,6 +6,8 @@ mod suite {
     dpex_core::cipher_suite_cases!(behaviour: NullSuite::leak(1));
 }
 
+mod humble;
+
 mod store {
     use std::sync::Arc;
 
