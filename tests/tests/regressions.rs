@@ -4,6 +4,8 @@
 
 #[path = "regressions/house.rs"]
 mod house;
+#[path = "regressions/severed.rs"]
+mod severed;
 #[path = "regressions/wire.rs"]
 mod wire;
 

@@ -8,17 +8,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dpex_core::node::{Client, FetchEvent, Target};
+use dpex_core::engine::Failure;
+use dpex_core::node::{Client, Fetch, FetchEvent, Target};
 use dpex_core::store::{Entry, EntryKind, Existing, FileStore, ListQuery, Meta, StoreError};
-use dpex_core::types::SharePath;
+use dpex_core::types::{Digest, SharePath};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::connection::Prospect;
 use super::{Context, failures, runtime};
 use crate::args::{GetArgs, GetallArgs, Receiving, WhichServer};
 use crate::backends;
 use crate::config::Settings;
-use crate::error::{CliError, CliResult};
+use crate::error::{Blame, CliError, CliResult};
 use crate::home::Role;
 use crate::ui::{self, Transfer, Transfers};
 
@@ -100,7 +102,8 @@ async fn fetch_all(
     }
     waiting.reverse();
     let job = Job { client, store, existing };
-    job.run(waiting, &mut transfers, &mut tally).await?;
+    let not_begun = job.run(waiting, &mut transfers, &mut tally).await?;
+    tally.not_begun(not_begun);
     transfers.finish();
     if let Some(reason) = client.ended() {
         tally.disconnected(super::connection::ended(Some(&reason)));
@@ -124,9 +127,15 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Fetches files, the last of `waiting` first, a bounded number at a time.
-    async fn run(&self, mut waiting: Vec<(SharePath, Meta)>, shown: &mut Transfers, tally: &mut Tally) -> CliResult {
-        let (events, mut happened) = mpsc::channel(AT_ONCE);
+    /// Fetches files, the last of `waiting` first, a bounded number at a time. Returns how many were not begun.
+    async fn run(
+        &self,
+        mut waiting: Vec<(SharePath, Meta)>,
+        shown: &mut Transfers,
+        tally: &mut Tally,
+    ) -> CliResult<usize> {
+        let (progress, mut news) = mpsc::channel(AT_ONCE);
+        let mut fetches = JoinSet::new();
         let mut under_way: BTreeMap<SharePath, Transfer> = BTreeMap::new();
         loop {
             while under_way.len() < AT_ONCE && !tally.is_hopeless() {
@@ -134,28 +143,31 @@ impl Job<'_> {
                 let line = shown.start(path.as_str(), meta.size, 0)?;
                 match self.look_before(&path, &meta).await {
                     Ok(()) => {
-                        self.begin(path.clone(), events.clone());
+                        fetches.spawn(follow(self.fetch(&path), path.clone(), progress.clone()));
                         under_way.insert(path, line);
                     }
                     Err(e) => shown.end(&line, &tally.not_stored(&path, &e))?,
                 }
             }
-            if under_way.is_empty() {
-                return Ok(());
-            }
-            let Some((path, event)) = happened.recv().await else { return Ok(()) };
-            let Some(line) = under_way.get_mut(&path) else { continue };
-            let end = match event {
-                FetchEvent::Offered(_) => continue,
-                FetchEvent::Progress(written) => {
-                    shown.advance(line, written, Instant::now())?;
+            // Each task ends when its file does, so this waits for nothing that nobody will send.
+            let (path, end) = tokio::select! {
+                Some((path, written)) = news.recv() => {
+                    if let Some(line) = under_way.get_mut(&path) {
+                        shown.advance(line, written, Instant::now())?;
+                    }
                     continue;
                 }
-                FetchEvent::Finished { path: name, root, size } => tally.finished(&path, &name, root, size),
-                FetchEvent::Failed(failure) => tally.failed(&path, &failure),
+                joined = fetches.join_next() => match joined {
+                    Some(ended) => ended.map_err(|e| CliError::new(Blame::Internal, format!("a task failed: {e}")))?,
+                    None => return Ok(waiting.len()),
+                },
             };
-            shown.end(line, &end)?;
-            under_way.remove(&path);
+            let Some(line) = under_way.remove(&path) else { continue };
+            let end = match end {
+                Ok(Arrived { name, root, size }) => tally.finished(&path, &name, root, size),
+                Err(failure) => tally.failed(&path, &failure),
+            };
+            shown.end(&line, &end)?;
         }
     }
 
@@ -177,17 +189,38 @@ impl Job<'_> {
         }
     }
 
-    fn begin(&self, path: SharePath, events: mpsc::Sender<(SharePath, FetchEvent)>) {
+    fn fetch(&self, path: &SharePath) -> Fetch {
         let target = Target { store: Arc::clone(self.store), path: path.clone(), existing: self.existing };
-        let mut fetch = self.client.fetch(path.clone(), target);
-        tokio::spawn(async move {
-            while let Some(event) = fetch.next().await {
-                if events.send((path.clone(), event)).await.is_err() {
-                    return;
-                }
-            }
-        });
+        self.client.fetch(path.clone(), target)
     }
+}
+
+/// A file that is complete, verified and under its name.
+struct Arrived {
+    name: SharePath,
+    root: Digest,
+    size: u64,
+}
+
+/// Passes on how far a file has come, until it ends.
+async fn follow(
+    mut fetch: Fetch,
+    path: SharePath,
+    progress: mpsc::Sender<(SharePath, u64)>,
+) -> (SharePath, Result<Arrived, Failure>) {
+    let end = loop {
+        match fetch.next().await {
+            Some(FetchEvent::Offered(_)) => {}
+            Some(FetchEvent::Progress(written)) => {
+                // If nobody listens any more, the command is over and this task with it.
+                let _ = progress.send((path.clone(), written)).await;
+            }
+            Some(FetchEvent::Finished { path: name, root, size }) => break Ok(Arrived { name, root, size }),
+            Some(FetchEvent::Failed(failure)) => break Err(failure),
+            None => break Err(Failure::Disconnected),
+        }
+    };
+    (path, end)
 }
 
 /// The reason of a store, for the tally's use.

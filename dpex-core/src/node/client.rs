@@ -143,12 +143,22 @@ pub enum FetchEvent {
 
 /// A file being fetched. Dropping it gives the file up.
 #[derive(Debug)]
-pub struct Fetch(mpsc::UnboundedReceiver<FetchEvent>);
+pub struct Fetch {
+    events: mpsc::UnboundedReceiver<FetchEvent>,
+    is_over: bool,
+}
 
 impl Fetch {
-    /// The next thing that happens; `None` after the last.
+    /// The next thing that happens; `None` after the last, which is always [`FetchEvent::Finished`] or
+    /// [`FetchEvent::Failed`].
     pub async fn next(&mut self) -> Option<FetchEvent> {
-        self.0.recv().await
+        if self.is_over {
+            return None;
+        }
+        // However the session ended, and even if it never took this request up: nobody will say more.
+        let event = self.events.recv().await.unwrap_or(FetchEvent::Failed(Failure::Disconnected));
+        self.is_over = matches!(event, FetchEvent::Finished { .. } | FetchEvent::Failed(_));
+        Some(event)
     }
 }
 
@@ -271,13 +281,10 @@ impl Client {
     /// Fetches a file. Any number may be under way at once.
     #[must_use]
     pub fn fetch(&self, path: SharePath, target: Target) -> Fetch {
-        let (events, receiver) = mpsc::unbounded_channel();
-        if let Err(refused) = self.commands.send(Command::Get(path, target, events))
-            && let Command::Get(_, _, events) = refused.0
-        {
-            let _ = events.send(FetchEvent::Failed(Failure::Disconnected));
-        }
-        Fetch(receiver)
+        let (sender, events) = mpsc::unbounded_channel();
+        // If nobody takes it, the sender is gone, and that is told as a failure.
+        let _ = self.commands.send(Command::Get(path, target, sender));
+        Fetch { events, is_over: false }
     }
 
     /// Ends the connection, after the server has heard what was said last or two seconds have passed. What the disk was

@@ -19,16 +19,26 @@ pub(super) struct Tally {
     fetched: u64,
     bytes: u64,
     here: u64,
-    failed: Vec<Missing>,
+    failed: u64,
+    /// Of those, how many because of this machine's disk, and because nobody answers any more.
+    disk: u64,
+    lost: u64,
+    /// The first of those that failed, and the first because of the disk.
+    first: Option<Missing>,
+    first_disk: Option<Missing>,
+    /// They failed for different reasons.
+    mixed: bool,
     full: bool,
     unmatched: Vec<String>,
     /// Entries that the server could not read.
     skipped: u64,
+    /// Files that were not asked for, because it would have been pointless.
+    not_begun: u64,
     disconnected: Option<CliError>,
 }
 
 /// Something that was asked for and is not here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Missing {
     blame: Blame,
     name: String,
@@ -36,7 +46,7 @@ struct Missing {
 }
 
 /// A disk that failed so often and took nothing will take nothing.
-const DISK_FAILURES: usize = 16;
+const DISK_FAILURES: u64 = 16;
 
 impl Tally {
     /// Begins with what was not found.
@@ -46,14 +56,13 @@ impl Tally {
 
     /// Is it pointless to begin another file?
     pub(super) fn is_hopeless(&self) -> bool {
-        let count = |blame| self.failed.iter().filter(|missing| missing.blame == blame).count();
-        self.full || count(Blame::NoAnswer) > 0 || (self.fetched == 0 && count(Blame::Disk) >= DISK_FAILURES)
+        self.full || self.lost > 0 || (self.fetched == 0 && self.disk >= DISK_FAILURES)
     }
 
     /// A file is complete, verified and under its name.
     pub(super) fn finished(&mut self, asked: &SharePath, name: &SharePath, root: Digest, bytes: u64) -> End {
         self.fetched += 1;
-        self.bytes += bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
         let renamed = (asked != name).then(|| name.to_string());
         End::Done { hash: root.to_string(), renamed }
     }
@@ -70,7 +79,17 @@ impl Tally {
     }
 
     fn miss(&mut self, blame: Blame, path: &SharePath, why: String) -> End {
-        self.failed.push(Missing { blame, name: path.to_string(), why: why.clone() });
+        let missing = || Missing { blame, name: path.to_string(), why: why.clone() };
+        self.failed += 1;
+        self.mixed |= self.first.get_or_insert_with(missing).blame != blame;
+        match blame {
+            Blame::Disk => {
+                self.disk += 1;
+                self.first_disk.get_or_insert_with(missing);
+            }
+            Blame::NoAnswer => self.lost += 1,
+            _ => {}
+        }
         End::Failed(why)
     }
 
@@ -88,6 +107,11 @@ impl Tally {
         self.miss(blame, path, words(error))
     }
 
+    /// So many files were not even asked for.
+    pub(super) fn not_begun(&mut self, files: usize) {
+        self.not_begun = files as u64;
+    }
+
     /// The connection ended before the command did.
     pub(super) fn disconnected(&mut self, why: CliError) {
         self.disconnected = Some(why);
@@ -100,7 +124,8 @@ impl Tally {
                 "summary",
                 json!({
                     "fetched": self.fetched, "bytes": self.bytes, "here": self.here,
-                    "failed": self.failed.len(), "unmatched": self.unmatched, "unreadable": self.skipped,
+                    "failed": self.failed, "unmatched": self.unmatched, "unreadable": self.skipped,
+                    "not-begun": self.not_begun,
                 }),
             )?;
         } else {
@@ -117,7 +142,8 @@ impl Tally {
             }
         };
         tell(self.here, "already here");
-        tell(self.failed.len() as u64, "failed");
+        tell(self.failed, "failed");
+        tell(self.not_begun, "not begun");
         tell(self.skipped, "could not be read by the server, or have names that cannot travel");
         parts.join(", ")
     }
@@ -125,23 +151,37 @@ impl Tally {
     /// Disk problems and a lost connection are told as such, since they stop the rest; other failures only if nothing
     /// worked and all have one reason.
     fn verdict(mut self) -> CliResult {
-        if let Some(Missing { blame, name, why }) = self.failed.iter().find(|missing| missing.blame == Blame::Disk) {
-            return Err(failures::with_hint(CliError::new(*blame, format!("failed to store `{name}`: {why}"))));
+        if let Some(Missing { blame, name, why }) = self.first_disk.take() {
+            let message = format!("failed to store `{name}`: {why}{}", self.rest());
+            return Err(failures::with_hint(CliError::new(blame, message)));
         }
-        if let Some(error) = self.disconnected.take_if(|_| !self.failed.is_empty()) {
-            return Err(error);
+        if let Some(error) = self.disconnected.take_if(|_| self.failed + self.not_begun > 0) {
+            let message = format!("{}{}", error.message(), self.rest());
+            return Err(CliError::new(error.blame(), message).hint(error.hint_text()));
         }
-        let unmatched = self.unmatched.into_iter();
-        let unmatched = unmatched.map(|name| Missing { blame: Blame::Refused, name, why: NOT_OFFERED.to_owned() });
-        let all: Vec<Missing> = unmatched.chain(self.failed).collect();
-        let Some(Missing { blame, name, why }) = all.first() else { return Ok(()) };
-        let uniform = self.fetched + self.here == 0 && all.iter().all(|missing| missing.blame == *blame);
-        let (cause, blame) = (*blame, if uniform { *blame } else { Blame::Partial });
-        let message = match all.len() {
+        let unmatched = self.unmatched.first();
+        let unmatched =
+            unmatched.map(|name| Missing { blame: Blame::Refused, name: name.clone(), why: NOT_OFFERED.to_owned() });
+        let mixed = self.mixed
+            || unmatched.as_ref().zip(self.first.as_ref()).is_some_and(|(one, other)| one.blame != other.blame);
+        let count = self.unmatched.len() as u64 + self.failed;
+        let Some(Missing { blame, name, why }) = unmatched.or(self.first) else { return Ok(()) };
+        let uniform = self.fetched + self.here == 0 && !mixed;
+        let (cause, blame) = (blame, if uniform { blame } else { Blame::Partial });
+        let message = match count {
             1 => format!("failed to get `{name}`: {why}"),
             n => format!("failed to get {n} files; the first, `{name}`: {why}"),
         };
         Err(failures::hint_at(CliError::new(blame, message), cause))
+    }
+
+    /// What to add to a reason that stopped everything.
+    fn rest(&self) -> String {
+        match self.not_begun {
+            0 => String::new(),
+            1 => "; 1 file was not begun".to_owned(),
+            n => format!("; {n} files were not begun"),
+        }
     }
 }
 
@@ -202,6 +242,31 @@ mod tests {
         assert!(!tally.is_hopeless(), "it takes some");
         tally.failed(&path(), &Failure::Store(StoreError::Full));
         assert!(tally.is_hopeless());
+    }
+
+    #[test]
+    fn files_that_were_not_begun_are_counted_where_the_reason_is_told() {
+        let mut tally = Tally { fetched: 56, ..Tally::default() };
+        tally.failed(&path(), &Failure::Disconnected);
+        tally.disconnected(crate::commands::connection::ended(None));
+        tally.not_begun(19_000);
+        assert_eq!(tally.sentence(), "56 fetched (0 B), 1 failed, 19000 not begun");
+        let error = tally.verdict().expect_err("not all came");
+        assert_eq!(error.message(), "the connection ended; 19000 files were not begun");
+        let mut tally = Tally::default();
+        tally.failed(&path(), &Failure::Store(StoreError::Full));
+        tally.not_begun(1);
+        let error = tally.verdict().expect_err("not all came");
+        assert_eq!(error.message(), "failed to store `a`: the disk is full; 1 file was not begun");
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_added_do_not_stop_the_count() {
+        let mut tally = Tally::default();
+        for _ in 0..5 {
+            tally.finished(&path(), &path(), Digest([0; 32]), (1 << 62) - 1);
+        }
+        assert_eq!((tally.fetched, tally.bytes), (5, u64::MAX));
     }
 
     #[test]
