@@ -31,13 +31,14 @@ use crate::args::{Cli, ClientCommand, Command, ServerCommand};
 use crate::config::{Settings, SettingsFile, Sources};
 use crate::error::CliResult;
 use crate::home::{Home, Role};
-use crate::ui::Ui;
+use crate::ui::{Log, Ui};
 
 /// What every command starts from.
 struct Context {
     ui: Ui,
     home: Home,
     config: Option<PathBuf>,
+    log: Log,
 }
 
 impl Context {
@@ -55,9 +56,9 @@ impl Context {
 }
 
 /// Runs what was typed.
-pub(crate) fn run(cli: Cli, ui: Ui) -> CliResult {
+pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
     let home = || Home::locate(cli.global.home.as_deref());
-    let context = || Ok(Context { ui, home: home()?, config: cli.global.config.clone() });
+    let context = || Ok(Context { ui, home: home()?, config: cli.global.config.clone(), log: log.clone() });
     match cli.command {
         Command::Client(command) => client(&context()?, command),
         Command::Server(command) => server(&context()?, command),

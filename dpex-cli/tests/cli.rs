@@ -14,6 +14,8 @@ mod fetching;
 mod homes;
 #[path = "cli/loads.rs"]
 mod loads;
+#[path = "cli/logs.rs"]
+mod logs;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/proxy.rs"]

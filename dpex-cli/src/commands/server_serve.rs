@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     let own = dpex_core::enrol::fingerprint(suite, identity.public().spki());
     let (people, shelves) = people(&part, &settings, suite, own)?;
     let address = address(&settings, args)?;
-    let host = Arc::new(Host::new(context.ui, part.stamps(), shelves));
+    let host = Arc::new(Host::new(context.ui, context.log.clone(), part.stamps(), shelves));
     runtime::block_on(async {
         let transport = backends::bind(&settings, address)?;
         let bound = transport.local_addr().map_err(|e| CliError::new(Blame::Internal, e.to_string()))?;
@@ -53,14 +53,14 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         let server = Server::new(config, people, transport, host)
             .map_err(|e| CliError::new(Blame::Internal, format!("failed to start: {e}")))?;
         if context.ui.json {
-            context.ui.record("serving", json!({ "address": bound.to_string(), "people": count }))?;
+            context.log.record("serving", &json!({ "address": bound.to_string(), "people": count }));
         }
         let whom = if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
-        context.ui.say(&format!("serving {whom} on {bound}; Ctrl-C ends it"));
+        context.log.say(&format!("serving {whom} on {bound}; Ctrl-C ends it"));
         server.run(runtime::interrupted()).await.map_err(|e| {
             CliError::new(Blame::Internal, format!("the socket failed: {e}")).hint("start the server again")
         })?;
-        context.ui.say("stopped");
+        context.log.say("stopped");
         Ok(())
     })
 }

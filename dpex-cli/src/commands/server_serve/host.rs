@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::nothing::Nothing;
 use crate::home::Stamps;
-use crate::ui::{Ui, escape, size};
+use crate::ui::{Log, Ui, escape, size};
 
 /// What one person is offered.
 pub(super) struct Shelf {
@@ -25,13 +25,14 @@ pub(super) struct Shelf {
 /// This program, as the node sees it.
 pub(super) struct Host {
     ui: Ui,
+    log: Log,
     stamps: Stamps,
     shelves: HashMap<EnrolmentId, Shelf>,
 }
 
 impl Host {
-    pub(super) fn new(ui: Ui, stamps: Stamps, shelves: Vec<Shelf>) -> Self {
-        Self { ui, stamps, shelves: shelves.into_iter().map(|shelf| (shelf.enrolment, shelf)).collect() }
+    pub(super) fn new(ui: Ui, log: Log, stamps: Stamps, shelves: Vec<Shelf>) -> Self {
+        Self { ui, log, stamps, shelves: shelves.into_iter().map(|shelf| (shelf.enrolment, shelf)).collect() }
     }
 
     fn name(&self, person: EnrolmentId) -> &str {
@@ -43,10 +44,9 @@ impl Host {
         if self.ui.json {
             let Value::Object(mut all) = fields else { return };
             all.insert("person".into(), name.into());
-            // A reader that went away is no reason to stop serving.
-            let _ = self.ui.record(event, Value::Object(all));
+            self.log.record(event, &Value::Object(all));
         } else {
-            self.ui.say(&format!("{name}: {words}"));
+            self.log.say(&format!("{name}: {words}"));
         }
     }
 }
@@ -62,7 +62,7 @@ impl node::Host for Host {
         let (stamps, name) = (self.stamps.clone(), shelf.name.clone());
         let kept = tokio::task::spawn_blocking(move || stamps.record(&name, &person, stamp)).await;
         if let Ok(Err(e)) = kept {
-            self.ui.say(&format!("the stamp of {} could not be kept: {}", shelf.name, e.message()));
+            self.log.warn(&format!("the stamp of {} could not be kept: {}", shelf.name, e.message()));
         }
     }
 
