@@ -88,7 +88,8 @@ impl node::Host for Host {
                     "session": id(&s), "from": s.peer.to_string(),
                 }),
             ),
-            Record::Listed { session: s, path, entries } => {
+            Record::Noise(_) => {}
+            Record::Listed { session: s, path, entries, .. } => {
                 if self.ui.verbose || self.ui.json {
                     self.tell(
                         s.person,
@@ -125,7 +126,7 @@ impl node::Host for Host {
                     }),
                 );
             }
-            Record::Aborted { session: s, id: request, path, code } => {
+            Record::Aborted { session: s, id: request, path, code, .. } => {
                 let words = format!("did not get {}: {}", escape(path.as_str()), code.name());
                 self.tell(
                     s.person,
