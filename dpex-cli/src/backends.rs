@@ -22,16 +22,22 @@ type Row<T> = (&'static str, T);
 /// What a constructor gives: its options may be wrong, or the system may refuse.
 type Made<T> = CliResult<io::Result<Arc<T>>>;
 
+/// Opens a folder to serve from; the secret keys its version stamps.
+pub(crate) type Serve = Box<dyn Fn(&Path, Secret<32>) -> CliResult<Arc<dyn FileStore>> + Send + Sync>;
+
+/// Opens a folder to receive into, made if it is missing.
+pub(crate) type Receive = Box<dyn Fn(&Path) -> io::Result<Arc<dyn FileStore>> + Send + Sync>;
+
 /// How a cryptography backend is had.
 type MakeCrypto = fn() -> &'static dyn CipherSuite;
 
 /// How a store is opened.
 #[derive(Clone, Copy)]
 struct MakeStore {
-    /// A folder to serve from; the secret keys its version stamps.
-    serve: fn(&Settings, &Path, Secret<32>) -> Made<dyn FileStore>,
-    /// A folder to receive into.
-    receive: fn(&Settings, &Path) -> Made<dyn FileStore>,
+    /// With these settings.
+    serve: fn(&Settings) -> CliResult<Serve>,
+    /// With these settings.
+    receive: fn(&Settings) -> CliResult<Receive>,
 }
 
 /// How a socket is bound, inside of a tokio runtime.
@@ -47,13 +53,18 @@ const STORE: &[Row<MakeStore>] = &[
     (
         "fs",
         MakeStore {
-            serve: |settings, root, secret| {
+            serve: |settings| {
                 let options = settings.value("store-fs")?;
-                Ok(dpex_store_fs::FsStore::serve(root, secret, options).map(|store| Arc::new(store) as _))
+                Ok(Box::new(move |root, secret| {
+                    let store = dpex_store_fs::FsStore::serve(root, secret, options);
+                    store.map(|store| Arc::new(store) as _).map_err(|e| CliError::disk("serve from", root, &e))
+                }))
             },
-            receive: |settings, root| {
+            receive: |settings| {
                 let options = settings.value("store-fs")?;
-                Ok(dpex_store_fs::FsStore::receive(root, options).map(|store| Arc::new(store) as _))
+                Ok(Box::new(move |root| {
+                    dpex_store_fs::FsStore::receive(root, options).map(|store| Arc::new(store) as _)
+                }))
             },
         },
     ),
@@ -72,18 +83,14 @@ pub(crate) fn crypto(settings: &Settings) -> CliResult<&'static dyn CipherSuite>
     Ok(choose("crypto", CRYPTO, settings)?())
 }
 
-/// A folder to serve from.
-pub(crate) fn serve_from(settings: &Settings, root: &Path, secret: Secret<32>) -> CliResult<Arc<dyn FileStore>> {
-    let make = choose("store", STORE, settings)?;
-    (make.serve)(settings, root, secret)?.map_err(|e| CliError::disk("serve from", root, &e))
+/// What opens folders to serve from.
+pub(crate) fn server_store(settings: &Settings) -> CliResult<Serve> {
+    (choose("store", STORE, settings)?.serve)(settings)
 }
 
-/// A folder to receive into, made if it is missing.
-pub(crate) fn receive_into(settings: &Settings, root: &Path) -> CliResult<Arc<dyn FileStore>> {
-    let make = choose("store", STORE, settings)?;
-    (make.receive)(settings, root)?.map_err(|e| {
-        CliError::disk("receive into", root, &e).hint("choose a folder that you may write to, with --to DIR")
-    })
+/// What opens folders to receive into.
+pub(crate) fn client_store(settings: &Settings) -> CliResult<Receive> {
+    (choose("store", STORE, settings)?.receive)(settings)
 }
 
 /// A socket bound to `addr`, inside of a tokio runtime.
@@ -135,8 +142,9 @@ mod tests {
         for role in [Role::Server, Role::Client] {
             let (dir, settings) = settings(role, "");
             assert!(crypto(&settings).is_ok(), "{role}");
-            assert!(receive_into(&settings, &dir.path().join("new")).is_ok(), "{role}");
-            assert!(serve_from(&settings, dir.path(), Secret::new([1; 32])).is_ok(), "{role}");
+            let (receive, serve) = (client_store(&settings), server_store(&settings));
+            assert!(receive.expect("there is one")(&dir.path().join("new")).is_ok(), "{role}");
+            assert!(serve.expect("there is one")(dir.path(), Secret::new([1; 32])).is_ok(), "{role}");
             let _: dpex_transport_udp::Options = settings.value("transport-udp").expect("its options");
         }
     }
@@ -152,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_store_that_this_build_lacks_is_answered_with_those_it_has() {
-        let (dir, settings) = settings(Role::Client, "store = \"object\"");
-        let error = receive_into(&settings, dir.path()).expect_err("refused");
+        let (_dir, settings) = settings(Role::Client, "store = \"object\"");
+        let Err(error) = client_store(&settings) else { panic!("there is no such store") };
         assert_eq!(error.message(), "this build has no store backend `object` (it has: fs)");
         assert!(error.hint_text().contains("--features store-object"), "{}", error.hint_text());
     }
@@ -163,7 +171,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let (dir, settings) = settings(Role::Server, "");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("ours");
-        let error = serve_from(&settings, dir.path(), Secret::new([1; 32])).expect_err("refused");
+        let serve = server_store(&settings).expect("there is one");
+        let error = serve(dir.path(), Secret::new([1; 32])).expect_err("refused");
         assert!(error.message().contains("everybody can write"), "{}", error.message());
     }
 }

@@ -2,6 +2,7 @@
 
 mod choose;
 mod tally;
+mod target;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::ui::{self, Transfer, Transfers};
 
 use choose::Wanted;
 use tally::Tally;
+use target::Target as Folder;
 
 /// Files under way at once.
 const AT_ONCE: usize = 256;
@@ -46,7 +48,7 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     let to = target(&settings, receiving)?;
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
-    let store = backends::receive_into(&settings, &to)?;
+    let store: Arc<dyn FileStore> = Arc::new(Folder::new(to, backends::client_store(&settings)?)?);
     let tally = runtime::block_on(runtime::connected(prospect.connect(context, &settings), async |client| {
         fetch_all(context, client, &wanted, &store, existing).await
     }))?;
@@ -92,7 +94,9 @@ async fn fetch_all(
     }
     let mut tally = Tally::begin(chosen.unmatched, chosen.skipped);
     let sizes = chosen.entries.iter().map(|e| if let EntryKind::File(m) = &e.kind { m.size } else { 0 });
-    let mut transfers = Transfers::begin(context.ui, sizes.sum(), Instant::now());
+    // A server's numbers: any of them may come.
+    let bytes = sizes.fold(0, u64::saturating_add);
+    let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
     let mut waiting = Vec::new();
     for entry in chosen.entries {
         match entry.kind {
@@ -142,11 +146,12 @@ impl Job<'_> {
                 let Some((path, meta)) = waiting.pop() else { break };
                 let line = shown.start(path.as_str(), meta.size, 0)?;
                 match self.look_before(&path, &meta).await {
-                    Ok(()) => {
+                    Here::Same => shown.end(&line, &tally.same())?,
+                    Here::Other if self.existing == Existing::Keep => shown.end(&line, &tally.differs(&path))?,
+                    Here::Other | Here::Nothing => {
                         fetches.spawn(follow(self.fetch(&path), path.clone(), progress.clone()));
                         under_way.insert(path, line);
                     }
-                    Err(e) => shown.end(&line, &tally.not_stored(&path, &e))?,
                 }
             }
             // Each task ends when its file does, so this waits for nothing that nobody will send.
@@ -171,21 +176,16 @@ impl Job<'_> {
         }
     }
 
-    /// What is here already need not be asked for.
-    async fn look_before(&self, path: &SharePath, meta: &Meta) -> Result<(), StoreError> {
+    /// What is here already need not be asked for. Like others that look quickly, this compares time and size, and reads
+    /// nothing.
+    async fn look_before(&self, path: &SharePath, meta: &Meta) -> Here {
         let query = ListQuery { path: path.clone(), after: None, limit: 1, recursive: false };
         let here = self.store.list(&query).await.ok().and_then(|page| page.entries.into_iter().next());
         match here {
             Some(Entry { path: found, kind: EntryKind::File(m) }) if found == *path => {
-                if (m.size, m.mtime) == (meta.size, meta.mtime) {
-                    Err(StoreError::Same)
-                } else if self.existing == Existing::Keep {
-                    Err(StoreError::Exists)
-                } else {
-                    Ok(())
-                }
+                if (m.size, m.mtime) == (meta.size, meta.mtime) { Here::Same } else { Here::Other }
             }
-            _ => Ok(()),
+            _ => Here::Nothing,
         }
     }
 
@@ -193,6 +193,16 @@ impl Job<'_> {
         let target = Target { store: Arc::clone(self.store), path: path.clone(), existing: self.existing };
         self.client.fetch(path.clone(), target)
     }
+}
+
+/// What has a file's name here.
+enum Here {
+    /// Nothing, or nothing that is a file.
+    Nothing,
+    /// A file of the same time and size.
+    Same,
+    /// Another file, or the same with another time.
+    Other,
 }
 
 /// A file that is complete, verified and under its name.
