@@ -101,11 +101,12 @@ Example:  dpex client init --name alice > alice.json")]
     /// Fetch files, folders, or what a pattern such as '*.pdf' matches
     #[command(after_help = "\
 Files that are here already are not fetched again, so the same command can be run again after an
-interruption; the file it was at starts over.
+interruption; the file it was at starts over. \"Already here\" means: of the same name, size and time.
+Nothing is read to find out; a file that differs in either is kept, unless --overwrite or --rename is given.
 
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),
-    /// Fetch everything on offer; a second run fetches only what changed
+    /// Fetch everything on offer; a second run fetches only what is new, or has another size or time
     Getall(GetallArgs),
 }
 
@@ -179,13 +180,14 @@ pub(crate) struct WhichServer {
 /// Where received files go, and what happens to names that are taken.
 #[derive(Args, Debug)]
 pub(crate) struct Receiving {
-    /// Folder to put the files into [default: the current folder, or `to` in the settings]
+    /// Folder to put the files into, or an object store's URL such as s3://bucket/prefix [default: the current folder,
+    /// or `to` in the settings]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
-    /// Replace files of the same name and other content
+    /// Replace files of the same name that differ in size or time
     #[arg(long, conflicts_with = "rename")]
     pub(crate) overwrite: bool,
-    /// Keep files of the same name and other content, and put the new one beside as `name (2)`
+    /// Keep files of the same name that differ in size or time, and put the new one beside as `name (2)`
     #[arg(long)]
     pub(crate) rename: bool,
 }
@@ -206,7 +208,7 @@ pub(crate) struct LsArgs {
 /// `dpex client get`
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
-    /// Files, folders, or patterns such as '*.pdf', as `dpex client ls` lists them
+    /// Files, folders, or patterns such as '*.pdf', as `dpex client ls` lists them; `.` is everything
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
     /// Where to

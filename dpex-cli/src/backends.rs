@@ -22,16 +22,24 @@ type Row<T> = (&'static str, T);
 /// What a constructor gives: its options may be wrong, or the system may refuse.
 type Made<T> = CliResult<io::Result<Arc<T>>>;
 
+/// Opens a place to serve from; the secret keys its version stamps.
+pub(crate) type Serve = Box<dyn Fn(&Path, Secret<32>) -> CliResult<Arc<dyn FileStore>> + Send + Sync>;
+
+/// Opens a place to receive into; a folder is made if it is missing.
+pub(crate) type Receive = Box<dyn Fn(&Path) -> io::Result<Arc<dyn FileStore>> + Send + Sync>;
+
 /// How a cryptography backend is had.
 type MakeCrypto = fn() -> &'static dyn CipherSuite;
 
 /// How a store is opened.
 #[derive(Clone, Copy)]
 struct MakeStore {
-    /// A folder to serve from; the secret keys its version stamps.
-    serve: fn(&Settings, &Path, Secret<32>) -> Made<dyn FileStore>,
-    /// A folder to receive into.
-    receive: fn(&Settings, &Path) -> Made<dyn FileStore>,
+    /// What it opens: URLs, or folders.
+    urls: bool,
+    /// With these settings.
+    serve: fn(&Settings) -> CliResult<Serve>,
+    /// With these settings.
+    receive: fn(&Settings) -> CliResult<Receive>,
 }
 
 /// How a socket is bound, inside of a tokio runtime.
@@ -55,13 +63,40 @@ const STORE: &[Row<MakeStore>] = &[
     (
         "fs",
         MakeStore {
-            serve: |settings, root, secret| {
+            urls: false,
+            serve: |settings| {
                 let options = settings.value("store-fs")?;
-                Ok(dpex_store_fs::FsStore::serve(root, secret, options).map(|store| Arc::new(store) as _))
+                Ok(Box::new(move |root, secret| {
+                    let store = dpex_store_fs::FsStore::serve(root, secret, options);
+                    store.map(|store| Arc::new(store) as _).map_err(|e| CliError::disk("serve from", root, &e))
+                }))
             },
-            receive: |settings, root| {
+            receive: |settings| {
                 let options = settings.value("store-fs")?;
-                Ok(dpex_store_fs::FsStore::receive(root, options).map(|store| Arc::new(store) as _))
+                Ok(Box::new(move |root| {
+                    dpex_store_fs::FsStore::receive(root, options).map(|store| Arc::new(store) as _)
+                }))
+            },
+        },
+    ),
+    #[cfg(feature = "store-object")]
+    (
+        "object",
+        MakeStore {
+            urls: true,
+            serve: |settings| {
+                let options: dpex_store_object::Options = settings.value("store-object")?;
+                Ok(Box::new(move |url, secret| {
+                    let store = dpex_store_object::ObjectStoreShelf::serve(text(url), secret, &options);
+                    store.map(|store| Arc::new(store) as _).map_err(|e| CliError::disk("serve from", url, &e))
+                }))
+            },
+            receive: |settings| {
+                let options: dpex_store_object::Options = settings.value("store-object")?;
+                Ok(Box::new(move |url| {
+                    let store = dpex_store_object::ObjectStoreShelf::receive(text(url), &options);
+                    store.map(|store| Arc::new(store) as _)
+                }))
             },
         },
     ),
@@ -80,18 +115,58 @@ pub(crate) fn crypto(settings: &Settings) -> CliResult<&'static dyn CipherSuite>
     Ok(choose("crypto", CRYPTO, settings)?())
 }
 
-/// A folder to serve from.
-pub(crate) fn serve_from(settings: &Settings, root: &Path, secret: Secret<32>) -> CliResult<Arc<dyn FileStore>> {
-    let make = choose("store", STORE, settings)?;
-    (make.serve)(settings, root, secret)?.map_err(|e| CliError::disk("serve from", root, &e))
+/// What opens this place to serve from it.
+pub(crate) fn server_store(settings: &Settings, place: &Path) -> CliResult<Serve> {
+    (store(settings, place)?.serve)(settings)
 }
 
-/// A folder to receive into, made if it is missing.
-pub(crate) fn receive_into(settings: &Settings, root: &Path) -> CliResult<Arc<dyn FileStore>> {
-    let make = choose("store", STORE, settings)?;
-    (make.receive)(settings, root)?.map_err(|e| {
-        CliError::disk("receive into", root, &e).hint("choose a folder that you may write to, with --to DIR")
-    })
+/// What opens this place to receive into it.
+pub(crate) fn client_store(settings: &Settings, place: &Path) -> CliResult<Receive> {
+    (store(settings, place)?.receive)(settings)
+}
+
+/// Is this the URL of an object store, such as `s3://bucket/prefix`? A folder of such a name is `./s3:`.
+pub(crate) fn is_url(place: &Path) -> bool {
+    let scheme = text(place).split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+fn text(place: &Path) -> &str {
+    // What is not text is no URL; as a folder it is never asked for by its text.
+    place.to_str().unwrap_or_default()
+}
+
+/// What is given as an address is shown in errors, logs and listings, so it must not hold credentials.
+pub(crate) fn check_place(place: &Path) -> CliResult {
+    let authority =
+        text(place).split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
+    if !is_url(place) || !(authority.contains('@') || text(place).contains('?')) {
+        return Ok(());
+    }
+    Err(CliError::usage("the address of the object store holds credentials or a query").hint(
+        "write it as s3://bucket/prefix; credentials come from the environment, as AWS_ACCESS_KEY_ID and its like",
+    ))
+}
+
+/// The store that opens this place: `auto` goes by what it looks like.
+fn store(settings: &Settings, place: &Path) -> CliResult<MakeStore> {
+    check_place(place)?;
+    let (urls, name) = (is_url(place), settings.value::<String>("store")?);
+    let fitting: Vec<Row<MakeStore>> = STORE.iter().filter(|(_, row)| row.urls == urls).copied().collect();
+    let chosen =
+        if name == AUTO { fitting.first().map(|(_, row)| *row) } else { Some(choose("store", STORE, settings)?) };
+    let what = if urls { "an object store" } else { "a folder" };
+    match chosen {
+        Some(row) if row.urls == urls => Ok(row),
+        Some(_) => {
+            let hint = format!("leave `store` in {} at `auto`, or name another place", settings.source("store"));
+            Err(CliError::usage(format!("the store `{name}` cannot open {}: it is {what}", place.display())).hint(hint))
+        }
+        None => {
+            let hint = format!("rebuild with `--features store-{}`", if urls { "object" } else { "fs" });
+            Err(CliError::usage(format!("this build has no store for {}: it is {what}", place.display())).hint(hint))
+        }
+    }
 }
 
 /// A socket bound to `addr`, inside of a tokio runtime.
@@ -112,14 +187,20 @@ pub(crate) fn bind(settings: &Settings, addr: SocketAddr) -> CliResult<Arc<dyn T
 pub(crate) fn version() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let joints = [
-            ("crypto", list(CRYPTO), first(CRYPTO)),
-            ("store", list(STORE), first(STORE)),
-            ("transport", list(TRANSPORT), first(TRANSPORT)),
+            ("crypto", list(CRYPTO), first(CRYPTO).to_owned()),
+            ("store", list(STORE), store_by_itself()),
+            ("transport", list(TRANSPORT), first(TRANSPORT).to_owned()),
         ];
         let lines = joints.map(|(joint, all, auto)| format!("\n{joint:<10} {all} (auto: {auto})"));
         env!("CARGO_PKG_VERSION").to_owned() + &lines.concat()
     });
     &TEXT
+}
+
+fn store_by_itself() -> String {
+    let rows = STORE.iter().map(|(name, row)| if row.urls { format!("{name} for a URL") } else { (*name).to_owned() });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() { "none".to_owned() } else { rows.join(", ") }
 }
 
 fn first<T>(rows: &[Row<T>]) -> &'static str {
@@ -170,8 +251,9 @@ mod tests {
         for role in [Role::Server, Role::Client] {
             let (dir, settings) = settings(role, "");
             assert!(crypto(&settings).is_ok(), "{role}");
-            assert!(receive_into(&settings, &dir.path().join("new")).is_ok(), "{role}");
-            assert!(serve_from(&settings, dir.path(), Secret::new([1; 32])).is_ok(), "{role}");
+            let (receive, serve) = (client_store(&settings, Path::new(".")), server_store(&settings, Path::new(".")));
+            assert!(receive.expect("there is one")(&dir.path().join("new")).is_ok(), "{role}");
+            assert!(serve.expect("there is one")(dir.path(), Secret::new([1; 32])).is_ok(), "{role}");
             let _: dpex_transport_udp::Options = settings.value("transport-udp").expect("its options");
         }
     }
@@ -183,14 +265,23 @@ mod tests {
         assert_eq!(udp, dpex_transport_udp::Options::default());
         let fs: dpex_store_fs::Options = settings.value("store-fs").expect("its options");
         assert_eq!(fs, dpex_store_fs::Options::default());
+        #[cfg(feature = "store-object")]
+        {
+            let object: dpex_store_object::Options = settings.value("store-object").expect("its options");
+            assert_eq!(object, dpex_store_object::Options::default());
+        }
     }
 
     #[test]
     fn a_store_that_this_build_lacks_is_answered_with_those_it_has() {
-        let (dir, settings) = settings(Role::Client, "store = \"object\"");
-        let error = receive_into(&settings, dir.path()).expect_err("refused");
-        assert_eq!(error.message(), "this build has no store backend `object` (it has: fs)");
-        assert!(error.hint_text().contains("--features store-object"), "{}", error.hint_text());
+        let (_dir, settings) = settings(Role::Client, "store = \"tape\"");
+        let Err(error) = client_store(&settings, Path::new(".")) else { panic!("there is no such store") };
+        assert!(
+            error.message().starts_with("this build has no store backend `tape` (it has: fs"),
+            "{}",
+            error.message()
+        );
+        assert!(error.hint_text().contains("--features store-tape"), "{}", error.hint_text());
     }
 
     #[test]
@@ -198,7 +289,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let (dir, settings) = settings(Role::Server, "");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("ours");
-        let error = serve_from(&settings, dir.path(), Secret::new([1; 32])).expect_err("refused");
+        let serve = server_store(&settings, Path::new(".")).expect("there is one");
+        let error = serve(dir.path(), Secret::new([1; 32])).expect_err("refused");
         assert!(error.message().contains("everybody can write"), "{}", error.message());
     }
 }

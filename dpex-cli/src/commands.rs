@@ -21,6 +21,7 @@ mod server_confirm;
 mod server_init;
 mod server_path;
 mod server_serve;
+mod shelves;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -31,7 +32,7 @@ use crate::args::{Cli, ClientCommand, Command, ServerCommand};
 use crate::config::{self as config_layers, Layer, Settings, SettingsFile, Sources};
 use crate::error::CliResult;
 use crate::home::{Home, Role};
-use crate::ui::Ui;
+use crate::ui::{Log, Ui};
 
 /// What every command starts from.
 struct Context {
@@ -40,6 +41,7 @@ struct Context {
     config: Option<PathBuf>,
     /// Settings that were typed as flags of every command.
     typed: Vec<Layer>,
+    log: Log,
 }
 
 impl Context {
@@ -57,14 +59,17 @@ impl Context {
 }
 
 /// Runs what was typed.
-pub(crate) fn run(cli: Cli, ui: Ui) -> CliResult {
+pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
     let home = || Home::locate(cli.global.home.as_deref());
     let joints = [("crypto", &cli.global.crypto), ("store", &cli.global.store), ("transport", &cli.global.transport)];
     let typed: Vec<_> = joints
         .into_iter()
         .filter_map(|(key, value)| Some(config_layers::typed(&format!("--{key}"), key, value.clone()?)))
         .collect();
-    let context = || Ok(Context { ui, home: home()?, config: cli.global.config.clone(), typed: typed.clone() });
+    let context = || {
+        let (config, typed) = (cli.global.config.clone(), typed.clone());
+        Ok(Context { ui, home: home()?, config, typed, log: log.clone() })
+    };
     match cli.command {
         Command::Client(command) => client(&context()?, command),
         Command::Server(command) => server(&context()?, command),

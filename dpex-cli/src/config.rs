@@ -102,9 +102,12 @@ impl Settings {
         Ok(Some(self.value::<String>(key)?).filter(|text| !text.is_empty()))
     }
 
-    /// A path; a relative one that was written in a file belongs to that file's folder.
+    /// A path; a relative one that was written in a file belongs to that file's folder. Or a URL.
     pub(crate) fn path(&self, key: &str) -> CliResult<PathBuf> {
         let path = PathBuf::from(self.value::<String>(key)?);
+        if crate::backends::is_url(&path) {
+            return Ok(path);
+        }
         let file = self.figment.find_metadata(key).and_then(|m| m.source.as_ref()).and_then(Source::file_path);
         Ok(match file.and_then(Path::parent) {
             Some(folder) => folder.join(path),

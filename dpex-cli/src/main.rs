@@ -13,13 +13,17 @@ mod ui;
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use args::Cli;
 use error::Blame;
-use ui::Ui;
+use ui::{Log, Ui};
+
+/// How long the end of the program may wait for whoever reads its log.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(report_panic));
@@ -28,24 +32,30 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     let ui = Ui { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
-    log(ui);
-    match commands::run(cli, ui) {
+    let log = Log::new(ui);
+    listen(ui, &log);
+    let result = commands::run(cli, ui, &log);
+    let is_read = log.finish(LAST_LINES);
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ui.fail(&error);
+            // Where nobody reads the log, this would wait for ever.
+            if is_read {
+                ui.fail(&error);
+            }
             ExitCode::from(error.blame().exit_code())
         }
     }
 }
 
 /// What the parts below have to say goes to stderr: warnings, and with `-v` everything.
-fn log(ui: Ui) {
+fn listen(ui: Ui, log: &Log) {
     let level = match (ui.quiet, ui.verbose) {
         (true, _) => tracing::Level::ERROR,
         (_, true) => tracing::Level::DEBUG,
         _ => tracing::Level::WARN,
     };
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(log.clone()).with_target(false);
     lines.without_time().with_ansi(false).init();
 }
 

@@ -5,6 +5,7 @@
 
 mod escape;
 mod format;
+mod log;
 mod progress;
 mod table;
 mod transfer;
@@ -17,6 +18,7 @@ use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use escape::escape;
 pub(crate) use format::{day, minute, size};
+pub(crate) use log::Log;
 pub(crate) use progress::Waiting;
 pub(crate) use table::Table;
 pub(crate) use transfer::{End, Transfer, Transfers, not_fetched};
@@ -41,10 +43,7 @@ impl Ui {
 
     /// Prints one JSON object of the given type; `fields` is an object.
     pub(crate) fn record(self, kind: &str, fields: Value) -> CliResult {
-        let fields = fields.to_string();
-        let rest =
-            fields.strip_prefix('{').filter(|rest| *rest != "}").map_or("}".to_owned(), |rest| format!(",{rest}"));
-        write_out(&[&format!("{{\"v\":1,\"type\":{}{rest}\n", json!(kind))])
+        write_out(&[&record_line(kind, &fields)])
     }
 
     /// Guidance for the person at the keyboard; on stderr, and not with `-q`.
@@ -88,6 +87,13 @@ pub(crate) fn complain(message: &str, hint: &str) {
     // Nobody is left to tell when stderr itself is gone.
     let _ = writeln!(err, "\x1b[1;31merror:\x1b[0m {}", escape(&one_line(message)));
     let _ = writeln!(err, "\x1b[1;36mhint:\x1b[0m {}", escape(&one_line(hint)));
+}
+
+/// One JSON object of the given type, and the end of its line; `fields` is an object.
+fn record_line(kind: &str, fields: &Value) -> String {
+    let fields = fields.to_string();
+    let rest = fields.strip_prefix('{').filter(|rest| *rest != "}").map_or("}".to_owned(), |rest| format!(",{rest}"));
+    format!("{{\"v\":1,\"type\":{}{rest}\n", json!(kind))
 }
 
 fn talk(text: &str) {

@@ -16,6 +16,10 @@ mod homes;
 mod interop;
 #[path = "cli/loads.rs"]
 mod loads;
+#[path = "cli/logs.rs"]
+mod logs;
+#[path = "cli/objects.rs"]
+mod objects;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/proxy.rs"]

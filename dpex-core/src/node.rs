@@ -6,10 +6,12 @@
 
 mod client;
 mod disk;
+mod listing;
 mod server;
 mod session;
 
-pub use client::{Client, ConnectError, Fetch, FetchEvent, ListError, MAX_LISTING, Stamps, Target, connect};
+pub use client::{Client, ConnectError, Fetch, FetchEvent, Stamps, Target, connect};
+pub use listing::{ListError, MAX_LISTING, MAX_LISTING_BYTES};
 pub use server::{Host, Record, Server, SessionInfo, StartError};
 
 use std::time::SystemTime;

@@ -65,8 +65,23 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// There is at least one more entry after these.
     pub more: bool,
-    /// Entries left out of this page because they could not be read or their names cannot travel.
+    /// Entries left out of this page because they could not be read or their names cannot travel: each is counted once
+    /// in a listing.
     pub skipped: u64,
+    /// The first of them, at most [`MAX_NAMED`], for the owner's log. Only their number travels.
+    pub named: Vec<Skipped>,
+}
+
+/// The most entries left out of a page that are named.
+pub const MAX_NAMED: usize = 100;
+
+/// An entry that should be listed and cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The whole name from the shelf's root. May hold anything but what is no text, which is written `\xff`.
+    pub name: String,
+    /// Why it cannot be.
+    pub why: String,
 }
 
 impl Page {
@@ -144,7 +159,8 @@ pub enum StoreError {
 #[async_trait]
 pub trait FileStore: Debug + Send + Sync {
     /// One page of a subtree. Hidden names (leading `.`), partial files and everything that is neither a file nor a
-    /// folder are left out silently; entries that should be listed and cannot be are counted in [`Page::skipped`].
+    /// folder are left out silently; entries that should be listed and cannot be are counted in [`Page::skipped`], each
+    /// on the page on which it would stand, and named in [`Page::named`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the queried path, [`StoreError::Io`].

@@ -5,9 +5,10 @@
 //! meanwhile: what is there for the whole listing is listed once.
 
 use std::collections::BTreeSet;
+use std::io;
 
-use dpex_core::store::{Entry, EntryKind, ListQuery, Page, StoreError};
-use dpex_core::types::{Secret, SharePath};
+use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Skipped, StoreError};
+use dpex_core::types::{PathError, Secret, SharePath};
 use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
 use rustix::io::Errno;
 
@@ -47,7 +48,7 @@ impl View {
             limit: query.limit.max(1),
             recursive: query.recursive,
             page: Page::default(),
-            pending: 0,
+            pending: Pending::default(),
         };
         match self.fill(&mut walk, query) {
             Ok(()) | Err(Stop::Full) => Ok(walk.finish()),
@@ -68,7 +69,8 @@ impl View {
                 let folder = parent.enter(name).map_err(found)?;
                 walk.folder(&folder, folder.names().map_err(found)?, &query.path, &start)
             }
-            FileType::RegularFile if Self::shows_file(&parent, name) => {
+            // NAM-6: what is not permitted is not found.
+            FileType::RegularFile if Self::shows_file(&parent, name) && is_readable(&parent, name, &stat) => {
                 if query.after.as_ref().is_none_or(|after| *after < query.path) {
                     walk.file(&parent, name, query.path.clone(), &stat)?;
                 }
@@ -125,15 +127,41 @@ struct Walk<'a> {
     recursive: bool,
     page: Page,
     /// Left out since the last entry of the page; they count for the page of the next entry, if there is one.
-    pending: u64,
+    pending: Pending,
+}
+
+#[derive(Default)]
+struct Pending {
+    count: u64,
+    named: Vec<Skipped>,
+}
+
+impl Pending {
+    fn add(&mut self, skipped: impl FnOnce() -> Skipped) {
+        self.count += 1;
+        if self.named.len() < MAX_NAMED {
+            self.named.push(skipped());
+        }
+    }
+
+    fn add_unreadable(&mut self, path: &SharePath, errno: Errno) {
+        self.add(|| Skipped { name: path.to_string(), why: io::Error::from(errno).kind().to_string() });
+    }
 }
 
 impl Walk<'_> {
     fn finish(mut self) -> Page {
         if !self.page.more {
-            self.page.skipped += self.pending;
+            self.count_pending();
         }
         self.page
+    }
+
+    fn count_pending(&mut self) {
+        let Pending { count, named } = std::mem::take(&mut self.pending);
+        self.page.skipped += count;
+        let room = MAX_NAMED - self.page.named.len();
+        self.page.named.extend(named.into_iter().take(room));
     }
 
     fn push(&mut self, path: SharePath, kind: EntryKind) -> Step {
@@ -142,7 +170,7 @@ impl Walk<'_> {
             return Err(Stop::Full);
         }
         self.page.entries.push(Entry { path, kind });
-        self.page.skipped += std::mem::take(&mut self.pending);
+        self.count_pending();
         Ok(())
     }
 
@@ -155,9 +183,12 @@ impl Walk<'_> {
         };
         let names = Names::sorted(names, self.view, first);
         for name in &names.offered {
-            let Some((name, path)) = as_path(name, path) else {
-                self.pending += 1;
-                continue;
+            let (name, path) = match as_path(name, path) {
+                Ok(found) => found,
+                Err(why) => {
+                    self.pending.add(|| Skipped { name: spelled(path, name), why: why.to_string() });
+                    continue;
+                }
             };
             let listed_before = first == Some(name);
             let is_folder = listed_before || self.entry(folder, name, path.clone(), &names)?;
@@ -172,7 +203,7 @@ impl Walk<'_> {
     fn inside(&mut self, folder: &Folder, name: &str, path: &SharePath, start: &Start<'_>) -> Step {
         match folder.enter(name).and_then(|inside| inside.names().map(|names| (inside, names))) {
             Ok((inside, names)) => self.folder(&inside, names, path, start),
-            Err(errno) => self.leave_out(errno),
+            Err(errno) => self.leave_out(path, errno),
         }
     }
 
@@ -180,7 +211,7 @@ impl Walk<'_> {
     fn entry(&mut self, folder: &Folder, name: &str, path: SharePath, names: &Names) -> Step<bool> {
         let stat = match folder.stat(name) {
             Ok(stat) => stat,
-            Err(errno) => return self.leave_out(errno).map(|()| false),
+            Err(errno) => return self.leave_out(&path, errno).map(|()| false),
         };
         match file_type(&stat) {
             FileType::Directory => return self.push(path, EntryKind::Folder(mtime(&stat))).map(|()| true),
@@ -196,25 +227,38 @@ impl Walk<'_> {
         if is_readable(folder, name, stat) {
             return self.push(path, EntryKind::File(meta(stat, &self.view.secret)));
         }
-        self.pending += 1;
+        self.pending.add_unreadable(&path, Errno::ACCESS);
         Ok(())
     }
 
     /// An entry that could not be looked at: gone is nothing, anything else is counted.
-    fn leave_out(&mut self, errno: Errno) -> Step {
+    fn leave_out(&mut self, path: &SharePath, errno: Errno) -> Step {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK => {}
             errno if is_our_own_trouble(errno) => return Err(Stop::Failed(StoreError::Io(errno.into()))),
-            _ => self.pending += 1,
+            _ => self.pending.add_unreadable(path, errno),
         }
         Ok(())
     }
 }
 
 /// A name and the path it makes, if both can travel.
-fn as_path<'a>(name: &'a [u8], folder: &SharePath) -> Option<(&'a str, SharePath)> {
-    let name = std::str::from_utf8(name).ok()?;
-    Some((name, folder.join(name).ok()?))
+fn as_path<'a>(name: &'a [u8], folder: &SharePath) -> Result<(&'a str, SharePath), PathError> {
+    let name = std::str::from_utf8(name).map_err(|_| PathError::NotUtf8)?;
+    Ok((name, folder.join(name)?))
+}
+
+/// A name that may not be a path, as text for the owner.
+fn spelled(folder: &SharePath, name: &[u8]) -> String {
+    let mut text = folder.to_string();
+    if !text.is_empty() {
+        text.push('/');
+    }
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 /// A file that cannot be opened is better not promised.

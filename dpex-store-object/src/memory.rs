@@ -67,7 +67,7 @@ impl Share {
                     let most = self.memory.most >> 20;
                     return Err(StoreError::Io(io::Error::new(
                         io::ErrorKind::OutOfMemory,
-                        format!("more than {most} MiB would wait for blocks that lie before them (`memory_mib`)"),
+                        format!("more than {most} MiB would wait for blocks that lie before them (`memory-mib`)"),
                     )));
                 }
             }

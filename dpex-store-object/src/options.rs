@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 const MIB: u64 = 1 << 20;
 /// S3's own lower limit; the others take it too.
@@ -13,11 +13,13 @@ const LEAST_PART_MIB: u64 = 5;
 /// What is not said here comes from the usual environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`), and what is said here goes
 /// before it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
     /// The base of the service's own address, for a server other than the provider's: `https://minio.example:9000`.
+    #[serde(deserialize_with = "filled")]
     pub endpoint: Option<String>,
     /// S3: the bucket's region.
+    #[serde(deserialize_with = "filled")]
     pub region: Option<String>,
     /// Allow an endpoint without TLS: `http://`.
     pub allow_http: bool,
@@ -66,6 +68,11 @@ impl Options {
     pub(crate) fn memory(&self) -> u64 {
         self.memory_mib.clamp(1, 1 << 20) * MIB
     }
+}
+
+/// An empty text says nothing.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
 /// A text that is never shown.

@@ -54,7 +54,7 @@ impl ObjectPartial {
         let part = if size <= MOST_AT_ONCE { size } else { part_size(size, shared.part) };
         let share = shared.memory.nothing();
         if part > shared.memory.most() / 2 {
-            let text = format!("a file this large goes in parts of {} MiB: raise `memory_mib`", part >> 20);
+            let text = format!("a file this large goes in parts of {} MiB: raise `memory-mib`", part >> 20);
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::OutOfMemory, text)));
         }
         let state = State { gather: Gather::new(size, part), share, upload: None };

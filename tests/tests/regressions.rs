@@ -4,6 +4,10 @@
 
 #[path = "regressions/house.rs"]
 mod house;
+#[path = "regressions/noises.rs"]
+mod noises;
+#[path = "regressions/severed.rs"]
+mod severed;
 #[path = "regressions/wire.rs"]
 mod wire;
 

@@ -2,28 +2,32 @@
 
 mod choose;
 mod tally;
+mod target;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dpex_core::node::{Client, FetchEvent, Target};
+use dpex_core::engine::Failure;
+use dpex_core::node::{Client, Fetch, FetchEvent, Target};
 use dpex_core::store::{Entry, EntryKind, Existing, FileStore, ListQuery, Meta, StoreError};
-use dpex_core::types::SharePath;
+use dpex_core::types::{Digest, SharePath};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::connection::Prospect;
 use super::{Context, failures, runtime};
 use crate::args::{GetArgs, GetallArgs, Receiving, WhichServer};
 use crate::backends;
 use crate::config::Settings;
-use crate::error::{CliError, CliResult};
+use crate::error::{Blame, CliError, CliResult};
 use crate::home::Role;
 use crate::ui::{self, Transfer, Transfers};
 
 use choose::Wanted;
 use tally::Tally;
+use target::Target as Folder;
 
 /// Files under way at once.
 const AT_ONCE: usize = 256;
@@ -44,7 +48,7 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     let to = target(&settings, receiving)?;
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
-    let store = backends::receive_into(&settings, &to)?;
+    let store: Arc<dyn FileStore> = Arc::new(Folder::new(to.clone(), backends::client_store(&settings, &to)?)?);
     let tally = runtime::block_on(runtime::connected(prospect.connect(context, &settings), async |client| {
         fetch_all(context, client, &wanted, &store, existing).await
     }))?;
@@ -90,7 +94,9 @@ async fn fetch_all(
     }
     let mut tally = Tally::begin(chosen.unmatched, chosen.skipped);
     let sizes = chosen.entries.iter().map(|e| if let EntryKind::File(m) = &e.kind { m.size } else { 0 });
-    let mut transfers = Transfers::begin(context.ui, sizes.sum(), Instant::now());
+    // A server's numbers: any of them may come.
+    let bytes = sizes.fold(0, u64::saturating_add);
+    let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
     let mut waiting = Vec::new();
     for entry in chosen.entries {
         match entry.kind {
@@ -100,7 +106,8 @@ async fn fetch_all(
     }
     waiting.reverse();
     let job = Job { client, store, existing };
-    job.run(waiting, &mut transfers, &mut tally).await?;
+    let not_begun = job.run(waiting, &mut transfers, &mut tally).await?;
+    tally.not_begun(not_begun);
     transfers.finish();
     if let Some(reason) = client.ended() {
         tally.disconnected(super::connection::ended(Some(&reason)));
@@ -124,70 +131,106 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Fetches files, the last of `waiting` first, a bounded number at a time.
-    async fn run(&self, mut waiting: Vec<(SharePath, Meta)>, shown: &mut Transfers, tally: &mut Tally) -> CliResult {
-        let (events, mut happened) = mpsc::channel(AT_ONCE);
+    /// Fetches files, the last of `waiting` first, a bounded number at a time. Returns how many were not begun.
+    async fn run(
+        &self,
+        mut waiting: Vec<(SharePath, Meta)>,
+        shown: &mut Transfers,
+        tally: &mut Tally,
+    ) -> CliResult<usize> {
+        let (progress, mut news) = mpsc::channel(AT_ONCE);
+        let mut fetches = JoinSet::new();
         let mut under_way: BTreeMap<SharePath, Transfer> = BTreeMap::new();
         loop {
             while under_way.len() < AT_ONCE && !tally.is_hopeless() {
                 let Some((path, meta)) = waiting.pop() else { break };
                 let line = shown.start(path.as_str(), meta.size, 0)?;
                 match self.look_before(&path, &meta).await {
-                    Ok(()) => {
-                        self.begin(path.clone(), events.clone());
+                    Here::Same => shown.end(&line, &tally.same())?,
+                    Here::Other if self.existing == Existing::Keep => shown.end(&line, &tally.differs(&path))?,
+                    Here::Other | Here::Nothing => {
+                        fetches.spawn(follow(self.fetch(&path), path.clone(), progress.clone()));
                         under_way.insert(path, line);
                     }
-                    Err(e) => shown.end(&line, &tally.not_stored(&path, &e))?,
                 }
             }
-            if under_way.is_empty() {
-                return Ok(());
-            }
-            let Some((path, event)) = happened.recv().await else { return Ok(()) };
-            let Some(line) = under_way.get_mut(&path) else { continue };
-            let end = match event {
-                FetchEvent::Offered(_) => continue,
-                FetchEvent::Progress(written) => {
-                    shown.advance(line, written, Instant::now())?;
+            // Each task ends when its file does, so this waits for nothing that nobody will send.
+            let (path, end) = tokio::select! {
+                Some((path, written)) = news.recv() => {
+                    if let Some(line) = under_way.get_mut(&path) {
+                        shown.advance(line, written, Instant::now())?;
+                    }
                     continue;
                 }
-                FetchEvent::Finished { path: name, root, size } => tally.finished(&path, &name, root, size),
-                FetchEvent::Failed(failure) => tally.failed(&path, &failure),
+                joined = fetches.join_next() => match joined {
+                    Some(ended) => ended.map_err(|e| CliError::new(Blame::Internal, format!("a task failed: {e}")))?,
+                    None => return Ok(waiting.len()),
+                },
             };
-            shown.end(line, &end)?;
-            under_way.remove(&path);
+            let Some(line) = under_way.remove(&path) else { continue };
+            let end = match end {
+                Ok(Arrived { name, root, size }) => tally.finished(&path, &name, root, size),
+                Err(failure) => tally.failed(&path, &failure),
+            };
+            shown.end(&line, &end)?;
         }
     }
 
-    /// What is here already need not be asked for.
-    async fn look_before(&self, path: &SharePath, meta: &Meta) -> Result<(), StoreError> {
+    /// What is here already need not be asked for. Like others that look quickly, this compares time and size, and reads
+    /// nothing.
+    async fn look_before(&self, path: &SharePath, meta: &Meta) -> Here {
         let query = ListQuery { path: path.clone(), after: None, limit: 1, recursive: false };
         let here = self.store.list(&query).await.ok().and_then(|page| page.entries.into_iter().next());
         match here {
             Some(Entry { path: found, kind: EntryKind::File(m) }) if found == *path => {
-                if (m.size, m.mtime) == (meta.size, meta.mtime) {
-                    Err(StoreError::Same)
-                } else if self.existing == Existing::Keep {
-                    Err(StoreError::Exists)
-                } else {
-                    Ok(())
-                }
+                if (m.size, m.mtime) == (meta.size, meta.mtime) { Here::Same } else { Here::Other }
             }
-            _ => Ok(()),
+            _ => Here::Nothing,
         }
     }
 
-    fn begin(&self, path: SharePath, events: mpsc::Sender<(SharePath, FetchEvent)>) {
+    fn fetch(&self, path: &SharePath) -> Fetch {
         let target = Target { store: Arc::clone(self.store), path: path.clone(), existing: self.existing };
-        let mut fetch = self.client.fetch(path.clone(), target);
-        tokio::spawn(async move {
-            while let Some(event) = fetch.next().await {
-                if events.send((path.clone(), event)).await.is_err() {
-                    return;
-                }
-            }
-        });
+        self.client.fetch(path.clone(), target)
     }
+}
+
+/// What has a file's name here.
+enum Here {
+    /// Nothing, or nothing that is a file.
+    Nothing,
+    /// A file of the same time and size.
+    Same,
+    /// Another file, or the same with another time.
+    Other,
+}
+
+/// A file that is complete, verified and under its name.
+struct Arrived {
+    name: SharePath,
+    root: Digest,
+    size: u64,
+}
+
+/// Passes on how far a file has come, until it ends.
+async fn follow(
+    mut fetch: Fetch,
+    path: SharePath,
+    progress: mpsc::Sender<(SharePath, u64)>,
+) -> (SharePath, Result<Arrived, Failure>) {
+    let end = loop {
+        match fetch.next().await {
+            Some(FetchEvent::Offered(_)) => {}
+            Some(FetchEvent::Progress(written)) => {
+                // If nobody listens any more, the command is over and this task with it.
+                let _ = progress.send((path.clone(), written)).await;
+            }
+            Some(FetchEvent::Finished { path: name, root, size }) => break Ok(Arrived { name, root, size }),
+            Some(FetchEvent::Failed(failure)) => break Err(failure),
+            None => break Err(Failure::Disconnected),
+        }
+    };
+    (path, end)
 }
 
 /// The reason of a store, for the tally's use.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::connection::Prospect;
 use super::{Context, failures, runtime};
 use crate::args::LsArgs;
-use crate::error::{CliError, CliResult};
+use crate::error::{Blame, CliError, CliResult};
 use crate::home::Role;
 use crate::ui::{Table, Ui, escape, minute, size};
 
@@ -21,13 +21,13 @@ pub(super) fn run(context: &Context, args: &LsArgs) -> CliResult {
     });
     let (entries, skipped) = runtime::block_on(listed)?;
     show(context.ui, args.long, &entries)?;
-    if skipped > 0 {
-        context.ui.say(&format!("{skipped} more could not be read by the server, or have names that cannot travel"));
-    }
     if entries.is_empty() && !context.ui.json {
         context.ui.say("nothing is on offer here");
     }
-    Ok(())
+    match skipped {
+        0 => Ok(()),
+        n => Err(CliError::new(Blame::Partial, failures::left_out(n)).hint(failures::LEFT_OUT_HINT)),
+    }
 }
 
 /// A path as a person types it.

@@ -191,6 +191,9 @@ pub(super) fn ended(reason: Option<&CloseReason>) -> CliError {
             CliError::new(Blame::Refused, "too many connections of yours at once").hint("end one of the others")
         }
         (_, CloseCode::KeyLimit) => lost("the connection's keys are used up", "run the same command again"),
+        (Closer::Us, CloseCode::Internal) => {
+            lost("this computer's socket failed", "check the network connection, then run the same command again")
+        }
         (Closer::Us, CloseCode::Protocol) => {
             CliError::new(Blame::Verification, "the server broke the protocol").hint("update dpex on both sides")
         }

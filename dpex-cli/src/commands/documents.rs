@@ -8,7 +8,7 @@ use dpex_core::enrol::{CreateError, DocumentError, Kind, MAX_DOCUMENT, Request};
 use dpex_core::suite::CipherSuite;
 use dpex_core::types::Timestamp;
 
-use crate::error::{Blame, CliError, CliResult};
+use crate::error::{Blame, CliError, CliResult, reason};
 use crate::home::{Part, read_secret};
 use crate::ui::Ui;
 
@@ -26,11 +26,14 @@ pub(super) fn read(ui: Ui, file: &Path) -> CliResult<Vec<u8>> {
     };
     match read {
         Ok(_) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(CliError::usage(format!("there is no file {}", file.display()))
-                .hint("give the path of the document, or `-` to read it from standard input"))
+        // Whatever is wrong with what was typed, it is one mistake.
+        Err(error) => {
+            let message = match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no file {}", file.display()),
+                _ => format!("failed to read {}: {}", place(file), reason(&error)),
+            };
+            Err(CliError::usage(message).hint("give the path of the document, or `-` to read it from standard input"))
         }
-        Err(error) => Err(CliError::disk("read", file, &error)),
     }
 }
 

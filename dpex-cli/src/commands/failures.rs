@@ -59,27 +59,48 @@ fn store_blame(error: &StoreError) -> Blame {
 /// Why the receiving folder did not take a file.
 pub(super) fn store_reason(error: &StoreError) -> String {
     match error {
-        StoreError::Exists => "something else of that name is here, and was kept".to_owned(),
+        StoreError::Exists => "a folder, a link or something new has that name here, and was kept".to_owned(),
         StoreError::Busy => "another dpex is receiving it".to_owned(),
         StoreError::Io(e) => reason(e),
         other => other.to_string(),
     }
 }
 
-/// Adds what to do next.
-pub(super) fn with_hint(error: CliError) -> CliError {
-    let blame = error.blame();
-    hint_at(error, blame)
+/// What to do about a name that the receiving folder does not take.
+pub(super) fn store_hint(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Exists => "move away what has the name, or choose another folder with --to DIR",
+        error => hint(store_blame(error)),
+    }
 }
 
-/// Adds what to do next about a cause that the exit code does not tell.
-pub(super) fn hint_at(error: CliError, cause: Blame) -> CliError {
-    let hint = match cause {
+/// Why a file was not fetched that is here in another state. Nobody has compared the content.
+pub(super) const DIFFERS: &str = "the file here differs in time or size, and was kept";
+/// What to do about it.
+pub(super) const DIFFERS_HINT: &str = "--overwrite fetches it again in its place, --rename puts it beside";
+
+/// A listing is not everything.
+pub(super) fn left_out(count: u64) -> String {
+    let names = if count == 1 { "1 name".to_owned() } else { format!("{count} names") };
+    format!("the server left out {names} that it could not read or that cannot travel")
+}
+
+/// What to do about it.
+pub(super) const LEFT_OUT_HINT: &str = "ask the person who runs the server: its log names them";
+
+/// Adds what to do next.
+pub(super) fn with_hint(error: CliError) -> CliError {
+    let hint = hint(error.blame());
+    error.hint(hint)
+}
+
+/// What to do next about a cause.
+pub(super) fn hint(cause: Blame) -> &'static str {
+    match cause {
         Blame::Refused => "`dpex client ls` lists what is on offer; run the same command again if it has changed",
         Blame::Disk => "make room or check the target folder, then run the same command again",
         Blame::Verification => "run the same command again; if it stays so, ask the person who runs the server",
         Blame::NoAnswer => "run the same command again",
-        _ => "the lines above say which and why; --overwrite or --rename decide about names that are taken",
-    };
-    error.hint(hint)
+        _ => "the lines above say which and why",
+    }
 }

@@ -1,7 +1,5 @@
 //! What the names and patterns after `dpex client get` mean, given what the server lists.
 
-use std::collections::BTreeSet;
-
 use dpex_core::store::Entry;
 use dpex_core::types::SharePath;
 use globset::{GlobBuilder, GlobMatcher};
@@ -11,38 +9,68 @@ use crate::error::{CliError, CliResult};
 /// What was asked for, and what of it there is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Selection {
-    /// Files and folders to fetch, each once, folders before what is in them.
-    pub(super) paths: BTreeSet<SharePath>,
+    /// Files and folders to fetch, in order, each once, folders before what is in them.
+    pub(super) entries: Vec<Entry>,
     /// Words that stand for nothing on the server.
     pub(super) unmatched: Vec<String>,
 }
 
-/// Selects from a whole listing. A word is the name of a file or folder, or else a pattern: `*` and `?` stay within a
-/// folder, `**` crosses folders, `[ab]` and `{a,b}` are alternatives. A folder stands for all that is in it.
-pub(super) fn select(words: &[String], listing: &[Entry]) -> CliResult<Selection> {
-    let mut selection = Selection::default();
+/// Selects from a whole listing, which is in the order of paths. A word is the name of a file or folder, or else a
+/// pattern: `*` and `?` stay within a folder, `**` crosses folders, `[ab]` and `{a,b}` are alternatives. A folder stands
+/// for all that is in it, and `.` or nothing for the whole shelf.
+///
+/// Takes one pass for each pattern, and for each name the time of what it selects.
+pub(super) fn select(words: &[String], listing: Vec<Entry>) -> CliResult<Selection> {
+    let mut wanted = vec![false; listing.len()];
+    let mut unmatched = Vec::new();
     for word in words {
-        let tops = tops(word, listing)?;
-        if tops.is_empty() {
-            selection.unmatched.push(word.clone());
+        if !mark(word, &listing, &mut wanted)? {
+            unmatched.push(word.clone());
         }
-        let inside = |entry: &&Entry| tops.iter().any(|top| entry.path.starts_with(top));
-        selection.paths.extend(listing.iter().filter(inside).map(|entry| entry.path.clone()));
     }
-    Ok(selection)
+    let entries = listing.into_iter().zip(wanted).filter_map(|(entry, wanted)| wanted.then_some(entry));
+    Ok(Selection { entries: entries.collect(), unmatched })
 }
 
-/// The entries that a word names or matches.
-fn tops<'a>(word: &str, listing: &'a [Entry]) -> CliResult<Vec<&'a SharePath>> {
-    let name = word.strip_prefix("./").unwrap_or(word);
-    let name = name.strip_suffix('/').unwrap_or(name);
-    let paths = || listing.iter().map(|entry| &entry.path);
+/// Marks what a word stands for. False if that is nothing.
+fn mark(word: &str, listing: &[Entry], wanted: &mut [bool]) -> CliResult<bool> {
+    let name = trimmed(word);
+    if name.is_empty() {
+        wanted.fill(true);
+        return Ok(true);
+    }
     // A name that exists is itself, also if it looks like a pattern.
-    if let Some(path) = paths().find(|path| path.as_str() == name) {
-        return Ok(vec![path]);
+    let found = SharePath::parse(name).ok().and_then(|path| listing.binary_search_by(|e| e.path.cmp(&path)).ok());
+    if let Some(at) = found {
+        mark_all_in(&listing[at].path, &listing[at..], &mut wanted[at..]);
+        return Ok(true);
     }
     let pattern = pattern(name)?;
-    Ok(paths().filter(|path| pattern.is_match(path.as_str())).collect())
+    let (mut at, mut any) = (0, false);
+    while let Some(entry) = listing.get(at) {
+        if pattern.is_match(entry.path.as_str()) {
+            any = true;
+            at += mark_all_in(&entry.path, &listing[at..], &mut wanted[at..]);
+        } else {
+            at += 1;
+        }
+    }
+    Ok(any)
+}
+
+/// Marks a file, or a folder and all that is in it, at the beginning of a listing: what is in a folder follows it.
+/// Returns how many entries that are.
+fn mark_all_in(top: &SharePath, listing: &[Entry], wanted: &mut [bool]) -> usize {
+    let inside = listing.iter().take_while(|entry| entry.path.starts_with(top)).count();
+    wanted[..inside].fill(true);
+    inside
+}
+
+/// A word without what only says "here".
+fn trimmed(word: &str) -> &str {
+    let name = word.strip_prefix("./").unwrap_or(word);
+    let name = name.strip_suffix('/').unwrap_or(name);
+    if name == "." { "" } else { name }
 }
 
 fn pattern(text: &str) -> CliResult<GlobMatcher> {
@@ -69,8 +97,8 @@ mod tests {
             kind: EntryKind::Folder(Timestamp::EPOCH),
         };
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        let found = select(&words, &SHELF.map(entry)).expect("valid patterns");
-        (found.paths.iter().map(ToString::to_string).collect(), found.unmatched)
+        let found = select(&words, SHELF.map(entry).to_vec()).expect("valid patterns");
+        (found.entries.iter().map(|entry| entry.path.to_string()).collect(), found.unmatched)
     }
 
     #[test]
@@ -105,8 +133,49 @@ mod tests {
     }
 
     #[test]
+    fn a_dot_and_nothing_stand_for_the_whole_shelf() {
+        for word in [".", "", "./", "./."] {
+            let (paths, unmatched) = selected(&[word]);
+            assert_eq!((paths.len(), unmatched.len()), (SHELF.len(), 0), "{word:?}");
+        }
+        let nothing = select(&[".".into()], Vec::new()).expect("no pattern");
+        assert_eq!(nothing, Selection::default(), "an empty shelf is not a missing one");
+    }
+
+    /// Where each entry was compared with every match, this took hours.
+    #[test]
+    fn a_pattern_that_matches_nearly_everything_of_a_long_listing_selects_just_that() {
+        let mut listing = Vec::new();
+        for folder in 0..200 {
+            let folder = format!("folder {folder:03}");
+            listing.push(folder.clone());
+            listing.extend((0..1000).map(|file| format!("{folder}/file {file:03}.{}", ["jpg", "txt"][file % 2])));
+        }
+        let entry = |path: &String| Entry {
+            path: SharePath::parse(path).expect("a name"),
+            kind: EntryKind::Folder(Timestamp::EPOCH),
+        };
+        let entries: Vec<Entry> = listing.iter().map(entry).collect();
+        let selected = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            let found = select(&words, entries.clone()).expect("valid patterns");
+            found.entries.iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>()
+        };
+        let where_ =
+            |fits: &dyn Fn(&str) -> bool| listing.iter().filter(|path| fits(path)).cloned().collect::<Vec<_>>();
+        assert!(selected(&["**/*.jpg"]) == where_(&|path| path.ends_with(".jpg")));
+        assert!(selected(&["folder*"]) == listing);
+        let both = selected(&["folder ?[1-9]?", "*/file 00*", "folder 007"]);
+        let expected = where_(&|path| {
+            let (folder, file) = path.split_once('/').unwrap_or((path, ""));
+            folder.as_bytes()[8] != b'0' || file.starts_with("file 00") || folder == "folder 007"
+        });
+        assert!(both == expected, "{} instead of {}", both.len(), expected.len());
+    }
+
+    #[test]
     fn a_broken_pattern_is_bad_usage() {
-        let error = select(&["[a".into()], &[]).expect_err("refused");
+        let error = select(&["[a".into()], Vec::new()).expect_err("refused");
         assert_eq!(error.blame().exit_code(), 2);
     }
 }

@@ -7,7 +7,7 @@ use dpex_core::enrol::{Answer, DisplayName, Endpoint, Host, Policy, Request, Slu
 use dpex_core::types::Timestamp;
 use serde_json::json;
 
-use super::{Context, documents};
+use super::{Context, documents, shelves};
 use crate::args::AddArgs;
 use crate::backends;
 use crate::config::Settings;
@@ -118,7 +118,7 @@ fn terms(settings: &Settings, now: Timestamp) -> CliResult<Terms> {
 fn report(context: &Context, part: &Part, change: &Change, name: &Slug, person: &Person) -> CliResult {
     let ui = context.ui;
     let code = person.grant.exchange_code();
-    let outgoing = part.people().outgoing(name);
+    let outgoing = shelves::shelf(&context.settings(Role::Server)?, &part.people(), name)?;
     let (said, state) = match change {
         Change::New(_) => ("is enrolled", "new"),
         Change::Replace(_) => (

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, lookup};
+use super::{Context, lookup, shelves};
 use crate::args::PersonArgs;
 use crate::error::CliResult;
 use crate::home::Role;
@@ -13,7 +13,7 @@ pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
     part.check()?;
     let people = part.people();
     let (name, _) = lookup::person(&people, &args.name)?;
-    let path = people.outgoing(&name).display().to_string();
+    let path = shelves::shelf(&context.settings(Role::Server)?, &people, &name)?.display().to_string();
     if context.ui.json {
         return context.ui.record("path", json!({ "name": name.as_str(), "path": path }));
     }

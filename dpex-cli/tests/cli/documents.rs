@@ -161,7 +161,9 @@ fn what_is_no_document_is_refused() {
     add(&server, "Hello Bob, where is my file?", &[]).fails(2, "no dpex document", "the file that came by mail");
     update(&alice, "", &[]).fails(2, "no dpex document", "the file that came by mail");
     server.run(&["server", "add", "nowhere.json"]).fails(2, "there is no file nowhere.json", "`-`");
-    server.run(&["server", "add", "."]).fails(6, "it is a folder", "check the path");
+    server.run(&["server", "add", "."]).fails(2, "it is a folder", "the path of the document");
+    server.run(&["server", "add", "nowhere/x"]).fails(2, "there is no file", "the path of the document");
+    alice.run(&["client", "update", "."]).fails(2, "it is a folder", "the path of the document");
 }
 
 // ENR-22.

@@ -57,7 +57,7 @@ fn what_is_not_on_offer_is_refused_by_name_and_the_rest_arrives() {
             &format!("failed to get `{}`: it is not on offer", words[2]),
             "dpex client ls",
         );
-        assert_eq!(names(&alice.path("in")), [""; 0]);
+        assert!(!alice.path("in").exists(), "what gets nothing leaves nothing");
     }
     alice.run(&["client", "ls", "b"]).fails(5, "failed to list `b`: no such file", "dpex client ls");
     alice.run(&["client", "get", "../up"]).fails(2, "`../up` is not a name on a server", "relative");
@@ -80,7 +80,8 @@ fn names_that_cannot_be_stored_here_fail_by_name_and_do_not_stop_the_others() {
     let _server = site.serve();
     let listed = alice.run(&["client", "ls"]);
     assert_eq!(listed.stdout, "NUL.txt\na:b\nfine.txt\nfolder/\n");
-    assert_eq!(listed.stderr, "1 more could not be read by the server, or have names that cannot travel\n");
+    let left_out = "the server left out 1 name that it could not read or that cannot travel";
+    assert_eq!((listed.code, listed.stderr.lines().next()), (Some(1), Some(&*format!("error: {left_out}"))));
     let ended = alice.run(&["-q", "client", "getall", "--to", "in"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for line in [
@@ -88,11 +89,86 @@ fn names_that_cannot_be_stored_here_fail_by_name_and_do_not_stop_the_others() {
         "a:b  failed: the name cannot be stored here: it holds a colon\n",
         "folder/dot.  failed: the name cannot be stored here: it ends with a dot or a space\n",
         "error: failed to get 3 files; the first, `",
+        &format!("; {left_out}\nhint: "),
     ] {
         assert!(ended.stderr.contains(line), "{line} {ended:?}");
     }
     assert_eq!(names(&alice.path("in")), ["fine.txt", "folder"]);
     assert_eq!(names(&alice.path("in/folder")), ["fine.txt"]);
+    // Also if all the rest is here, and nobody wants to hear a word.
+    let ended = alice.run(&["-q", "client", "get", "fine.txt", "[f]ine.txt", "--to", "in"]);
+    ended.fails(1, left_out, "its log names them");
+    assert_eq!(alice.run(&["-q", "client", "get", "fine.txt", "--to", "in"]).stderr, "", "nothing of it was left out");
+}
+
+#[test]
+fn a_fetch_that_fails_makes_no_folder_and_one_that_succeeds_makes_all_of_it() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("a.txt"), 10, "a");
+    let get = ["-q", "client", "get", "a.txt", "--to", "new/sub"];
+    {
+        // Bound and never read: nobody answers.
+        let _silent = UdpSocket::bind(("127.0.0.1", site.port)).expect("free");
+        assert_eq!(alice.run(&get).code, Some(4));
+        assert!(!alice.path("new").exists());
+    }
+    let _server = site.serve();
+    alice.run(&["-q", "client", "get", "b.txt", "--to", "new/sub"]).fails_after(&["b.txt"], 5, "not on offer", "");
+    assert!(!alice.path("new").exists());
+    alice.ok(&get);
+    assert_eq!(names(&alice.path("new/sub")), ["a.txt"]);
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_never_replaced_and_the_hint_does_not_promise_it() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("a"), 10, "a");
+    let mut server = site.serve();
+    fs::create_dir(alice.path("a")).expect("writable");
+    for words in [&["-q", "client", "get", "a"][..], &["-q", "client", "get", "a", "--overwrite"]] {
+        let ended = alice.run(words);
+        ended.fails_after(&["a  failed: a folder"], 1, "failed to get `a`: a folder", "move away what has the name");
+        assert!(!ended.stderr.contains("--overwrite"), "{ended:?}");
+        let aborted = server.wait_for("aborted", |_| true);
+        assert_eq!((&aborted["why"], &aborted["by"]), (&"refused".into(), &"peer".into()), "{aborted}");
+    }
+}
+
+#[test]
+fn a_file_that_was_only_touched_is_not_called_something_else() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("a"), 10, "a");
+    let _server = site.serve();
+    alice.ok(&["client", "get", "a"]);
+    alice.ok(&["-q", "client", "get", "a"]);
+    let touched = fs::File::options().write(true).open(alice.path("a")).expect("there");
+    touched.set_modified(std::time::SystemTime::now()).expect("ours");
+    let ended = alice.run(&["-q", "client", "get", "a"]);
+    ended.fails_after(
+        &["a  failed: the file here differs in time or size"],
+        1,
+        "differs in time or size",
+        "--overwrite",
+    );
+    alice.ok(&["client", "get", "a", "--overwrite"]);
+    alice.run(&["-q", "client", "get", "a"]).ok();
+}
+
+#[test]
+fn a_dot_and_nothing_mean_everything_to_get_as_they_do_to_ls() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for name in ["a", "folder/b"] {
+        put(&site.shelf("alice").join(name), 10, name);
+    }
+    let _server = site.serve();
+    for (n, word) in [".", "", "./"].into_iter().enumerate() {
+        let ended = alice.run(&["client", "get", word, "--to", &format!("in-{n}"), "--json"]);
+        assert_eq!(summary(&ended), (2, 0, 0), "{word:?}");
+    }
 }
 
 #[test]

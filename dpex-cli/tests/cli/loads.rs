@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use crate::running::Running;
 use crate::site::{Site, hash, put, records, summary, text};
@@ -77,6 +79,35 @@ fn five_thousand_small_files_arrive_in_one_session() {
     let opened = server.wait_for("opened", |_| true);
     let closed = server.wait_for("closed", |_| true);
     assert_eq!(opened["session"], closed["session"], "one session did it all");
+}
+
+#[test]
+fn a_server_that_stops_in_the_middle_of_twenty_thousand_files_leaves_nobody_waiting() {
+    const FILES: u64 = 20_000;
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let shelf = site.shelf("alice");
+    for n in 0..FILES {
+        fs::write(shelf.join(format!("{n:05}")), "").expect("writable");
+    }
+    for round in 0..3 {
+        let server = site.serve();
+        let mut get = alice.start(&["client", "getall", "--to", &format!("in-{round}"), "--json"]);
+        get.wait_for("file", |_| true);
+        server.signal(Signal::TERM);
+        let began = Instant::now();
+        let (stopped, ended) = (server.ended(), get.ended());
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        assert_eq!(stopped.code, Some(0), "{stopped:?}");
+        assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+        let records = records(&ended);
+        let summary = records.iter().find(|record| record["type"] == "summary").expect("a summary");
+        let count = |name: &str| summary[name].as_u64().expect("a number");
+        assert!(count("failed") > 0 && count("not-begun") > 0, "{summary}");
+        assert_eq!(count("fetched") + count("failed") + count("not-begun"), FILES, "{summary}");
+        let told = format!("error: the server was stopped; {} files were not begun\n", count("not-begun"));
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -72,8 +72,8 @@ fn the_version_says_what_this_build_has_and_what_auto_means() {
     assert!(lines[0].starts_with("dpex "), "{text}");
     for (line, joint) in lines[1..].iter().zip(["crypto", "store", "transport"]) {
         let (has, auto) = line.strip_prefix(joint).and_then(|rest| rest.split_once("(auto: ")).expect("a joint's line");
-        let first = auto.trim_end_matches(')');
-        assert_eq!(has.trim().split(", ").next(), Some(first), "the first is the one that `auto` means: {line}");
+        let first = has.trim().split(", ").next().expect("at least one");
+        assert!(auto.starts_with(first), "the first is the one that `auto` means: {line}");
         let flag = format!("--{joint}");
         let listed = Machine::new().ok(&[&flag, first, "config", "client"]);
         assert!(listed.lines().any(|line| line.contains(first) && line.contains(&flag)), "{listed}");

@@ -128,7 +128,7 @@ fn a_name_that_is_taken_is_kept_unless_a_flag_says_otherwise() {
     let mine = alice.file("a.txt", "mine");
 
     let kept = alice.run(&["-q", "client", "get", "a.txt"]);
-    kept.fails_after(&["a.txt  failed: "], 1, "failed to get `a.txt`: something else", "--overwrite or --rename");
+    kept.fails_after(&["a.txt  failed: "], 1, "failed to get `a.txt`: the file here differs", "--overwrite");
     assert_eq!(fs::read_to_string(&mine).expect("there"), "mine");
 
     for (n, fetched) in [(1, (1, 0, 0)), (2, (0, 1, 0))] {

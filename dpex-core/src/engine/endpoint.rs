@@ -152,6 +152,21 @@ pub struct Counters {
     pub overload: u64,
 }
 
+impl Counters {
+    /// What was counted since an earlier look.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            noise: self.noise.saturating_sub(before.noise),
+            bad_mac1: self.bad_mac1.saturating_sub(before.bad_mac1),
+            bad_tag: self.bad_tag.saturating_sub(before.bad_tag),
+            limited: self.limited.saturating_sub(before.limited),
+            cookies: self.cookies.saturating_sub(before.cookies),
+            overload: self.overload.saturating_sub(before.overload),
+        }
+    }
+}
+
 /// A server's admission.
 pub struct Endpoint {
     config: EndpointConfig,

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::disk::{Disk, Files, PARALLEL};
+use super::listing::{ListError, Listing, MAX_LISTING, MAX_LISTING_BYTES};
 use super::moment;
 use super::session::{self, Owner, Parts};
 use crate::engine::{CloseReason, Connector, ConnectorConfig, ConnectorEvent, CryptoDone, Event, Failure, Session};
@@ -19,8 +20,6 @@ use crate::types::{Digest, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
-/// The longest listing kept in memory at once; a server that goes on and on is stopped there.
-pub const MAX_LISTING: usize = 1 << 20;
 /// How long closing waits for the server to hear what was said last, and for the disk.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -143,27 +142,23 @@ pub enum FetchEvent {
 
 /// A file being fetched. Dropping it gives the file up.
 #[derive(Debug)]
-pub struct Fetch(mpsc::UnboundedReceiver<FetchEvent>);
-
-impl Fetch {
-    /// The next thing that happens; `None` after the last.
-    pub async fn next(&mut self) -> Option<FetchEvent> {
-        self.0.recv().await
-    }
+pub struct Fetch {
+    events: mpsc::UnboundedReceiver<FetchEvent>,
+    is_over: bool,
 }
 
-/// Why a listing failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// The server refused, or the connection ended.
-    #[error(transparent)]
-    Failed(#[from] Failure),
-    /// More than [`MAX_LISTING`] entries.
-    #[error("the server lists more than {MAX_LISTING} names")]
-    TooLong,
-    /// The server's pages do not go forward.
-    #[error("the server's listing does not go forward")]
-    Disordered,
+impl Fetch {
+    /// The next thing that happens; `None` after the last, which is always [`FetchEvent::Finished`] or
+    /// [`FetchEvent::Failed`].
+    pub async fn next(&mut self) -> Option<FetchEvent> {
+        if self.is_over {
+            return None;
+        }
+        // However the session ended, and even if it never took this request up: nobody will say more.
+        let event = self.events.recv().await.unwrap_or(FetchEvent::Failed(Failure::Disconnected));
+        self.is_over = matches!(event, FetchEvent::Finished { .. } | FetchEvent::Failed(_));
+        Some(event)
+    }
 }
 
 /// A connection to a server.
@@ -238,32 +233,18 @@ impl Client {
         answer.await.unwrap_or(Err(Failure::Disconnected))
     }
 
-    /// A whole listing, page by page. Returns the entries and how many the server could not read.
+    /// A whole listing, page by page. Returns the entries and how many the server left out, because it could not
+    /// read them or their names cannot travel: a number of the server's own, and not checked.
     ///
     /// # Errors
     /// [`ListError`].
     pub async fn list(&self, path: &SharePath, recursive: bool) -> Result<(Vec<Entry>, u64), ListError> {
-        let (mut entries, mut skipped) = (Vec::new(), 0);
-        let mut after: Option<SharePath> = None;
+        let mut listing = Listing::new(path, MAX_LISTING, MAX_LISTING_BYTES);
         loop {
-            let query = ListQuery { path: path.clone(), after: after.clone(), limit: MAX_PAGE_ENTRIES, recursive };
-            let page = self.list_page(query).await?;
-            for entry in &page.entries {
-                if after.as_ref().is_some_and(|last| entry.path <= *last) || !entry.path.starts_with(path) {
-                    return Err(ListError::Disordered);
-                }
-                after = Some(entry.path.clone());
-            }
-            skipped += page.skipped;
-            if page.more && page.entries.is_empty() {
-                return Err(ListError::Disordered);
-            }
-            entries.extend(page.entries);
-            if entries.len() > MAX_LISTING {
-                return Err(ListError::TooLong);
-            }
-            if !page.more {
-                return Ok((entries, skipped));
+            let after = listing.last().cloned();
+            let query = ListQuery { path: path.clone(), after, limit: MAX_PAGE_ENTRIES, recursive };
+            if !listing.add(self.list_page(query).await?)? {
+                return Ok(listing.finish());
             }
         }
     }
@@ -271,13 +252,10 @@ impl Client {
     /// Fetches a file. Any number may be under way at once.
     #[must_use]
     pub fn fetch(&self, path: SharePath, target: Target) -> Fetch {
-        let (events, receiver) = mpsc::unbounded_channel();
-        if let Err(refused) = self.commands.send(Command::Get(path, target, events))
-            && let Command::Get(_, _, events) = refused.0
-        {
-            let _ = events.send(FetchEvent::Failed(Failure::Disconnected));
-        }
-        Fetch(receiver)
+        let (sender, events) = mpsc::unbounded_channel();
+        // If nobody takes it, the sender is gone, and that is told as a failure.
+        let _ = self.commands.send(Command::Get(path, target, sender));
+        Fetch { events, is_over: false }
     }
 
     /// Ends the connection, after the server has heard what was said last or two seconds have passed. What the disk was

@@ -13,10 +13,10 @@ use super::disk::{Disk, Files, PARALLEL};
 use super::moment;
 use super::session::{self, Inbox, Owner, Parts};
 use crate::engine::{
-    CloseReason, Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person, Rejection,
-    Session, SessionId,
+    CloseReason, Closer, Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person,
+    Rejection, Session, SessionId,
 };
-use crate::store::FileStore;
+use crate::store::{FileStore, Skipped};
 use crate::suite::{CipherSuite, CryptoError};
 use crate::transport::{Datagram, Transmit, Transport};
 use crate::types::{Digest, EnrolmentId, SharePath, Timestamp};
@@ -25,6 +25,8 @@ use crate::wire::message::{FailCode, RequestId};
 
 /// RSA operations at a time.
 const RSA_PARALLEL: usize = 2;
+/// How often the owner is told what else came.
+const NOISE_EVERY: Duration = Duration::from_secs(60);
 /// How long sessions have to take their leave.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -55,7 +57,10 @@ pub struct SessionInfo {
 /// Something that happened on a server.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// An INIT under a valid pre-shared key was dropped.
+    /// What came in the last minute that nobody is told of one by one. At most once a minute, and only if there was any.
+    Noise(Counters),
+    /// An INIT under a valid pre-shared key was dropped. A host that keeps a log must bound how many lines these can
+    /// make: whoever recorded one INIT can repeat it.
     Rejected {
         /// Whose key it was.
         person: EnrolmentId,
@@ -74,6 +79,10 @@ pub enum Record {
         path: SharePath,
         /// Entries sent.
         entries: usize,
+        /// How many should have been there besides: they could not be read, or their names cannot travel.
+        skipped: u64,
+        /// The first of those, at most [`MAX_NAMED`](crate::store::MAX_NAMED) a page.
+        named: Vec<Skipped>,
     },
     /// A file is being sent.
     Started {
@@ -107,6 +116,8 @@ pub enum Record {
         id: RequestId,
         /// Which file or folder.
         path: SharePath,
+        /// Who ended it: this side, or the client.
+        by: Closer,
         /// Why.
         code: FailCode,
     },
@@ -199,6 +210,8 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> io::Result<Counters> {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut batch = Vec::new();
+        let mut told = Counters::default();
+        let mut minute = tokio::time::interval(NOISE_EVERY);
         loop {
             tokio::select! {
                 received = self.transport.recv(&mut batch) => {
@@ -207,12 +220,23 @@ impl Server {
                 }
                 Some(done) = self.crypto.1.recv() => self.endpoint.handle_crypto(moment(), done),
                 Some(notice) = self.notices.1.recv() => self.on_notice(notice),
+                _ = minute.tick() => self.tell_noise(&mut told),
                 () = &mut shutdown => break,
             }
             self.drain().await;
         }
         self.farewell().await;
+        self.tell_noise(&mut told);
         Ok(self.endpoint.counters())
+    }
+
+    fn tell_noise(&self, told: &mut Counters) {
+        let now = self.endpoint.counters();
+        let news = now.since(told);
+        if news != Counters::default() {
+            *told = now;
+            self.host.record(Record::Noise(news));
+        }
     }
 
     /// Gives each datagram to its session, neighbours together.
@@ -339,10 +363,12 @@ impl Owner for ServerSession {
                 let _ = self.notices.send(Notice::Opened(self.id));
                 Record::Opened(session)
             }
-            Event::Listed { path, entries } => Record::Listed { session, path, entries },
+            Event::Listed { path, entries, skipped, named } => {
+                Record::Listed { session, path, entries, skipped, named }
+            }
             Event::Started { id, path, size } => Record::Started { session, id, path, size },
             Event::Delivered { id, path, size, root } => Record::Delivered { session, id, path, size, root },
-            Event::Aborted { id, path, code } => Record::Aborted { session, id, path, code },
+            Event::Aborted { id, path, by, code } => Record::Aborted { session, id, path, by, code },
             // A session that never opened is nothing to tell of: its INIT was answered and nobody came.
             Event::Closed(reason) if self.opened => Record::Closed { session, reason },
             _ => return,

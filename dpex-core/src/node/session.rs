@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 use super::disk::{Disk, Files};
 use crate::engine::{DiskReply, Event, Session};
 use crate::transport::{Datagram, Transmit, Transport};
+use crate::wire::frame::CloseCode;
 
 /// Bytes of datagrams that may wait for a session; more are dropped, as a network would.
 const MAX_WAITING: usize = 4 << 20;
@@ -99,21 +100,25 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
     let mut buffer = Vec::with_capacity(64 * 1024);
     let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
     let mut commanded = true;
+    let mut severed = false;
     loop {
         let sent_all = transmit(&mut session, &*transport, &mut buffer).await;
         if sent_all {
             owner.on_sent(&mut disk);
         }
         serve(&mut session, &mut disk, owner);
-        if session.is_gone() {
+        if session.is_gone() || severed {
             return session;
         }
         arm(&mut sleep, session.poll_timeout());
         tokio::select! {
             batch = inbox.next() => match batch {
                 Some(batch) => take(&mut session, batch, &mut inbox),
-                // The socket is gone: nothing will ever arrive.
-                None => return session,
+                // The socket is gone: nothing will ever arrive. It may still take a last word.
+                None => {
+                    session.close(now(), CloseCode::Internal, "");
+                    severed = true;
+                }
             },
             Some(reply) = replies.recv() => answer(&mut session, reply, &mut replies),
             command = commands.recv(), if commanded => {

@@ -112,6 +112,11 @@ impl MemStore {
         }
     }
 
+    /// From now on this name is left out of listings, and counted there.
+    pub fn hide_unreadable(&self, path: &SharePath) {
+        self.state().unreadable.insert(path.clone());
+    }
+
     /// From now on every read fails so; `None` heals.
     pub fn fail_reads(&self, fault: Option<Fault>) {
         self.state().read_fault = fault;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use dpex_core::store::FileStore;
+use dpex_core::store::{FileStore, MAX_NAMED, StoreError};
 
 use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query};
 
@@ -91,6 +91,30 @@ async fn names_that_cannot_travel_are_counted_once_whatever_the_page_size() {
         assert_eq!(entries.iter().map(label).collect::<Vec<_>>(), ["a", "b", "c", "d/", "d/e", "f"]);
         assert_eq!(skipped, 5, "{limit}");
     }
+    let page = store.list(&query("", None, 9, true)).await.expect("lists");
+    let named: Vec<_> = page.named.iter().map(|skipped| (skipped.name.as_str(), skipped.why.as_str())).collect();
+    let (not_utf8, not_allowed) = ("the name is not UTF-8", "the name holds a character that is not allowed");
+    assert_eq!(
+        named,
+        [
+            ("a\\xff", not_utf8),
+            ("b\n", not_allowed),
+            ("c\u{202e}", not_allowed),
+            ("d/\\xfe\\xfe", not_utf8),
+            ("z\\z", not_allowed)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn of_very_many_names_that_cannot_travel_the_first_are_named_and_all_are_counted() {
+    let yard = Yard::new();
+    for n in 0..300 {
+        std::fs::write(yard.at(&format!("{n:03}\n")), "x").expect("written");
+    }
+    let page = yard.serve().list(&query("", None, 9, true)).await.expect("lists");
+    assert_eq!((page.entries.len(), page.skipped, page.named.len()), (0, 300, MAX_NAMED));
+    assert_eq!(page.named[0].name, "000\n");
 }
 
 #[tokio::test]
@@ -122,6 +146,7 @@ async fn what_cannot_be_read_is_counted_and_not_found() {
     }
     for name in ["shut", "locked/x"] {
         assert!(store.open(&path(name)).await.is_err());
+        assert!(matches!(store.list(&query(name, None, 9, true)).await, Err(StoreError::NotFound)), "{name}");
     }
     assert!(store.list(&query("locked", None, 9, true)).await.is_err());
     chmod(&yard.at("locked"), 0o700);

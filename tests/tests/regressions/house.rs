@@ -109,6 +109,11 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// The records so far.
+    pub(crate) fn all(&self) -> Vec<Record> {
+        self.records.lock().expect("no panic").clone()
+    }
+
     /// How many records so far are like that.
     pub(crate) fn count(&self, like: impl Fn(&Record) -> bool) -> usize {
         self.records.lock().expect("no panic").iter().filter(|record| like(record)).count()
@@ -176,14 +181,7 @@ impl House {
                 not_after: None,
             });
         }
-        let config = EndpointConfig {
-            suite: suite(),
-            identity: bob(),
-            knock: Arc::new(Knock::new(suite(), &Secret::new(KNOCK))),
-            max_udp_payload: 65_000,
-            idle: IDLE_TIMEOUT,
-            limits: Limits::default(),
-        };
+        let config = config();
         let transport: Arc<dyn Transport> = Arc::new(bound());
         let address = transport.local_addr().expect("bound");
         let events = Arc::new(events);
@@ -240,6 +238,18 @@ impl House {
     pub(crate) async fn stop(self) -> Counters {
         self.stop.send(()).expect("the server still runs");
         self.running.await.expect("no panic").expect("the socket works")
+    }
+}
+
+/// The server's side of things.
+pub(crate) fn config() -> EndpointConfig {
+    EndpointConfig {
+        suite: suite(),
+        identity: bob(),
+        knock: Arc::new(Knock::new(suite(), &Secret::new(KNOCK))),
+        max_udp_payload: 65_000,
+        idle: IDLE_TIMEOUT,
+        limits: Limits::default(),
     }
 }
 

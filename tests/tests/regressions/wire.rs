@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use dpex_core::transport::{Datagram, Transmit, Transport};
 use dpex_transport_udp::UdpTransport;
+use tokio::sync::Notify;
 
 use crate::house::bound;
 
@@ -25,6 +26,7 @@ pub(crate) struct Wire {
     inner: UdpTransport,
     seen: Mutex<Vec<(Way, Vec<u8>)>>,
     meddle: Mutex<Box<Meddle>>,
+    severed: Notify,
 }
 
 impl Wire {
@@ -35,13 +37,18 @@ impl Wire {
 
     /// One that does.
     pub(crate) fn meddling(meddle: impl FnMut(Way, &mut [u8]) -> bool + Send + 'static) -> Self {
-        Self { inner: bound(), seen: Mutex::default(), meddle: Mutex::new(Box::new(meddle)) }
+        Self { inner: bound(), seen: Mutex::default(), meddle: Mutex::new(Box::new(meddle)), severed: Notify::new() }
     }
 
     /// What went this way, before it was changed.
     pub(crate) fn seen(&self, way: Way) -> Vec<Vec<u8>> {
         let seen = self.seen.lock().expect("no panic");
         seen.iter().filter(|(w, _)| *w == way).map(|(_, datagram)| datagram.clone()).collect()
+    }
+
+    /// From now on nothing can be received: the socket itself fails.
+    pub(crate) fn sever(&self) {
+        self.severed.notify_one();
     }
 
     fn passes(&self, way: Way, datagram: &mut [u8]) -> bool {
@@ -72,7 +79,10 @@ impl Transport for Wire {
     async fn recv(&self, batch: &mut Vec<Datagram>) -> io::Result<()> {
         loop {
             let before = batch.len();
-            self.inner.recv(batch).await?;
+            tokio::select! {
+                received = self.inner.recv(batch) => received?,
+                () = self.severed.notified() => return Err(io::ErrorKind::NetworkDown.into()),
+            }
             let mut at = before;
             while let Some(datagram) = batch.get_mut(at) {
                 if self.passes(Way::In, &mut datagram.data) {

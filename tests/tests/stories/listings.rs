@@ -72,3 +72,35 @@ fn a_listing_of_twenty_thousand_names_comes_in_pages_and_is_complete_although_da
         world.assert_quiet();
     });
 }
+
+#[test]
+fn what_a_server_leaves_out_is_counted_once_and_named_once_although_pages_are_cut_by_their_length() {
+    let name = |i: usize| path(&format!("{i:04} {}", "long ".repeat(40)));
+    sweep(0..20, |seed| {
+        let mut world = World::new(seed);
+        let link = LinkConfig { rate: 10_000_000, ..ordinary(world.rng()) };
+        let client = world.client(&link);
+        for i in 0..2_000 {
+            world.server().store().put(&name(i), "");
+            // In a row, singly, and at the very end.
+            if i % 100 < 3 || i % 10 == 7 || i == 1_999 {
+                world.server().store().hide_unreadable(&name(i));
+            }
+        }
+        world.connected(client);
+        let (mut entries, mut skipped, mut pages, mut after) = (0, 0, 0, None);
+        loop {
+            let page = page(&mut world, client, &SharePath::ROOT, after);
+            entries += page.entries.len() as u64;
+            skipped += page.skipped;
+            pages += 1;
+            after = page.entries.last().map(|entry| entry.path.clone());
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!((entries, skipped), (1_739, 261));
+        assert!(pages > 2_000 * 200 / 65_536, "{pages}");
+        world.assert_quiet();
+    });
+}

@@ -1,16 +1,16 @@
 //! What was asked for, as entries of the server's listing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use dpex_core::engine::Failure;
-use dpex_core::node::{Client, ListError};
+use dpex_core::node::{Client, ListError, MAX_LISTING};
 use dpex_core::store::{Entry, EntryKind};
 use dpex_core::types::{SharePath, Timestamp};
 use dpex_core::wire::message::FailCode;
 
 use crate::commands::client_ls::shelf_path;
 use crate::commands::{failures, selection};
-use crate::error::CliResult;
+use crate::error::{Blame, CliError, CliResult};
 
 /// What a person asked for.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Wanted<'_> {
     pub(super) fn check(&self) -> CliResult {
         if let Wanted::Words(words) = self {
             words.iter().try_for_each(|word| literal_part(word).map(drop))?;
-            selection::select(words, &[])?;
+            selection::select(words, Vec::new())?;
         }
         Ok(())
     }
@@ -46,31 +46,44 @@ impl Wanted<'_> {
     pub(super) async fn choose(&self, client: &Client) -> CliResult<Chosen> {
         let words = match self {
             Wanted::Everything => return everything(client).await,
-            Wanted::Words(words) => words,
+            Wanted::Words(words) => words.to_vec(),
         };
-        let mut listing: BTreeMap<SharePath, Entry> = BTreeMap::new();
-        let mut skipped = 0;
-        for word in *words {
-            let root = literal_part(word)?;
+        let mut listing: Vec<Entry> = Vec::new();
+        let mut skipped = 0_u64;
+        for root in roots(&words)? {
             let (entries, left_out) = match client.list(&root, true).await {
                 Ok(listed) => listed,
                 Err(ListError::Failed(Failure::Refused { code: FailCode::NotFound, .. })) => continue,
                 Err(e) => return Err(failures::listing(&e, &root, client)),
             };
-            skipped += left_out;
-            let is_folder = !entries.iter().any(|e| e.path == root);
-            if is_folder && !root.is_root() {
+            skipped = skipped.saturating_add(left_out);
+            let is_file = entries.first().is_some_and(|entry| entry.path == root);
+            if !is_file && !root.is_root() {
                 // A listing tells what is in a folder, and not of the folder itself.
-                let entry = Entry { path: root.clone(), kind: EntryKind::Folder(Timestamp::EPOCH) };
-                listing.insert(root, entry);
+                listing.push(Entry { path: root.clone(), kind: EntryKind::Folder(Timestamp::EPOCH) });
             }
-            listing.extend(entries.into_iter().map(|e| (e.path.clone(), e)));
+            listing.extend(entries);
+            if listing.len() > MAX_LISTING {
+                return Err(failures::listing(&ListError::TooLong, &root, client));
+            }
         }
-        let listing: Vec<Entry> = listing.into_values().collect();
-        let selection = selection::select(words, &listing)?;
-        let entries = listing.into_iter().filter(|e| selection.paths.contains(&e.path)).collect();
-        Ok(Chosen { entries, unmatched: selection.unmatched, skipped })
+        // A long listing takes its time, in which Ctrl-C must be heard.
+        let selected = tokio::task::spawn_blocking(move || selection::select(&words, listing)).await;
+        let selection = selected.map_err(|e| CliError::new(Blame::Internal, format!("a task failed: {e}")))??;
+        Ok(Chosen { entries: selection.entries, unmatched: selection.unmatched, skipped })
     }
+}
+
+/// The places to list, in order, none inside another: so what comes of them is in order, too, and nothing comes twice.
+fn roots(words: &[String]) -> CliResult<Vec<SharePath>> {
+    let places = words.iter().map(|word| literal_part(word)).collect::<CliResult<BTreeSet<_>>>()?;
+    let mut roots: Vec<SharePath> = Vec::new();
+    for place in places {
+        if roots.last().is_none_or(|root| !place.starts_with(root)) {
+            roots.push(place);
+        }
+    }
+    Ok(roots)
 }
 
 async fn everything(client: &Client) -> CliResult<Chosen> {
@@ -88,7 +101,18 @@ fn literal_part(word: &str) -> CliResult<SharePath> {
 
 #[cfg(test)]
 mod tests {
-    use super::literal_part;
+    use super::{literal_part, roots};
+
+    #[test]
+    fn no_part_of_a_shelf_is_listed_twice() {
+        let roots = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            roots(&words).expect("valid").iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(roots(&["b/*.jpg", "a.txt", "b/c/d", "b/*.png", "a", "a/b"]), ["a", "a.txt", "b"]);
+        assert_eq!(roots(&["a", "*"]), [""]);
+        assert_eq!(roots(&[".", ""]), [""]);
+    }
 
     #[test]
     fn only_the_folder_that_can_hold_the_matches_is_listed() {

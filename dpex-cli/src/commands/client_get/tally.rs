@@ -19,24 +19,35 @@ pub(super) struct Tally {
     fetched: u64,
     bytes: u64,
     here: u64,
-    failed: Vec<Missing>,
+    failed: u64,
+    /// Of those, how many because of this machine's disk, and because nobody answers any more.
+    disk: u64,
+    lost: u64,
+    /// The first of those that failed, and the first because of the disk.
+    first: Option<Missing>,
+    first_disk: Option<Missing>,
+    /// They failed for different reasons.
+    mixed: bool,
     full: bool,
     unmatched: Vec<String>,
     /// Entries that the server could not read.
     skipped: u64,
+    /// Files that were not asked for, because it would have been pointless.
+    not_begun: u64,
     disconnected: Option<CliError>,
 }
 
 /// Something that was asked for and is not here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Missing {
     blame: Blame,
     name: String,
     why: String,
+    hint: &'static str,
 }
 
 /// A disk that failed so often and took nothing will take nothing.
-const DISK_FAILURES: usize = 16;
+const DISK_FAILURES: u64 = 16;
 
 impl Tally {
     /// Begins with what was not found.
@@ -46,14 +57,13 @@ impl Tally {
 
     /// Is it pointless to begin another file?
     pub(super) fn is_hopeless(&self) -> bool {
-        let count = |blame| self.failed.iter().filter(|missing| missing.blame == blame).count();
-        self.full || count(Blame::NoAnswer) > 0 || (self.fetched == 0 && count(Blame::Disk) >= DISK_FAILURES)
+        self.full || self.lost > 0 || (self.fetched == 0 && self.disk >= DISK_FAILURES)
     }
 
     /// A file is complete, verified and under its name.
     pub(super) fn finished(&mut self, asked: &SharePath, name: &SharePath, root: Digest, bytes: u64) -> End {
         self.fetched += 1;
-        self.bytes += bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
         let renamed = (asked != name).then(|| name.to_string());
         End::Done { hash: root.to_string(), renamed }
     }
@@ -64,28 +74,51 @@ impl Tally {
             Failure::Store(e) => self.not_stored(path, e),
             other => {
                 let (blame, why) = failures::explain(other);
-                self.miss(blame, path, why)
+                self.miss(blame, path, why, failures::hint(blame))
             }
         }
     }
 
-    fn miss(&mut self, blame: Blame, path: &SharePath, why: String) -> End {
-        self.failed.push(Missing { blame, name: path.to_string(), why: why.clone() });
+    fn miss(&mut self, blame: Blame, path: &SharePath, why: String, hint: &'static str) -> End {
+        let missing = || Missing { blame, name: path.to_string(), why: why.clone(), hint };
+        self.failed += 1;
+        self.mixed |= self.first.get_or_insert_with(missing).blame != blame;
+        match blame {
+            Blame::Disk => {
+                self.disk += 1;
+                self.first_disk.get_or_insert_with(missing);
+            }
+            Blame::NoAnswer => self.lost += 1,
+            _ => {}
+        }
         End::Failed(why)
     }
 
     /// The receiving folder did not take a file, perhaps because it has it.
     pub(super) fn not_stored(&mut self, path: &SharePath, error: &StoreError) -> End {
         let blame = match error {
-            StoreError::Same => {
-                self.here += 1;
-                return End::Skipped("already here".into());
-            }
+            StoreError::Same => return self.same(),
             StoreError::Full | StoreError::Io(_) => Blame::Disk,
             _ => Blame::Partial,
         };
         self.full |= matches!(error, StoreError::Full);
-        self.miss(blame, path, words(error))
+        self.miss(blame, path, words(error), failures::store_hint(error))
+    }
+
+    /// A file of that name is here, of another size or time, and was kept.
+    pub(super) fn differs(&mut self, path: &SharePath) -> End {
+        self.miss(Blame::Partial, path, failures::DIFFERS.to_owned(), failures::DIFFERS_HINT)
+    }
+
+    /// A file of that name, size and time is here.
+    pub(super) fn same(&mut self) -> End {
+        self.here += 1;
+        End::Skipped("already here".into())
+    }
+
+    /// So many files were not even asked for.
+    pub(super) fn not_begun(&mut self, files: usize) {
+        self.not_begun = files as u64;
     }
 
     /// The connection ended before the command did.
@@ -100,7 +133,8 @@ impl Tally {
                 "summary",
                 json!({
                     "fetched": self.fetched, "bytes": self.bytes, "here": self.here,
-                    "failed": self.failed.len(), "unmatched": self.unmatched, "unreadable": self.skipped,
+                    "failed": self.failed, "unmatched": self.unmatched, "unreadable": self.skipped,
+                    "not-begun": self.not_begun,
                 }),
             )?;
         } else {
@@ -117,31 +151,60 @@ impl Tally {
             }
         };
         tell(self.here, "already here");
-        tell(self.failed.len() as u64, "failed");
-        tell(self.skipped, "could not be read by the server, or have names that cannot travel");
+        tell(self.failed, "failed");
+        tell(self.not_begun, "not begun");
+        tell(self.skipped, "left out by the server");
         parts.join(", ")
     }
 
     /// Disk problems and a lost connection are told as such, since they stop the rest; other failures only if nothing
     /// worked and all have one reason.
     fn verdict(mut self) -> CliResult {
-        if let Some(Missing { blame, name, why }) = self.failed.iter().find(|missing| missing.blame == Blame::Disk) {
-            return Err(failures::with_hint(CliError::new(*blame, format!("failed to store `{name}`: {why}"))));
+        if let Some(Missing { blame, name, why, hint }) = self.first_disk.take() {
+            let message = format!("failed to store `{name}`: {why}{}", self.rest());
+            return Err(CliError::new(blame, message).hint(hint));
         }
-        if let Some(error) = self.disconnected.take_if(|_| !self.failed.is_empty()) {
-            return Err(error);
+        if let Some(error) = self.disconnected.take_if(|_| self.failed + self.not_begun > 0) {
+            let message = format!("{}{}", error.message(), self.rest());
+            return Err(CliError::new(error.blame(), message).hint(error.hint_text()));
         }
-        let unmatched = self.unmatched.into_iter();
-        let unmatched = unmatched.map(|name| Missing { blame: Blame::Refused, name, why: NOT_OFFERED.to_owned() });
-        let all: Vec<Missing> = unmatched.chain(self.failed).collect();
-        let Some(Missing { blame, name, why }) = all.first() else { return Ok(()) };
-        let uniform = self.fetched + self.here == 0 && all.iter().all(|missing| missing.blame == *blame);
-        let (cause, blame) = (*blame, if uniform { *blame } else { Blame::Partial });
-        let message = match all.len() {
-            1 => format!("failed to get `{name}`: {why}"),
-            n => format!("failed to get {n} files; the first, `{name}`: {why}"),
+        let unmatched = self.unmatched.first();
+        let unmatched = unmatched.map(|name| Missing {
+            blame: Blame::Refused,
+            name: name.clone(),
+            why: NOT_OFFERED.to_owned(),
+            hint: failures::hint(Blame::Refused),
+        });
+        let mixed = self.mixed
+            || unmatched.as_ref().zip(self.first.as_ref()).is_some_and(|(one, other)| one.blame != other.blame);
+        let count = self.unmatched.len() as u64 + self.failed;
+        let rest = self.rest();
+        let Some(Missing { blame, name, why, hint }) = unmatched.or(self.first) else {
+            return match self.skipped {
+                0 => Ok(()),
+                n => Err(CliError::new(Blame::Partial, failures::left_out(n)).hint(failures::LEFT_OUT_HINT)),
+            };
         };
-        Err(failures::hint_at(CliError::new(blame, message), cause))
+        let uniform = self.fetched + self.here == 0 && !mixed;
+        let blame = if uniform { blame } else { Blame::Partial };
+        let message = match count {
+            1 => format!("failed to get `{name}`: {why}{rest}"),
+            n => format!("failed to get {n} files; the first, `{name}`: {why}{rest}"),
+        };
+        Err(CliError::new(blame, message).hint(hint))
+    }
+
+    /// What to add to a reason: what else did not come.
+    fn rest(&self) -> String {
+        let mut rest = match self.not_begun {
+            0 => String::new(),
+            1 => "; 1 file was not begun".to_owned(),
+            n => format!("; {n} files were not begun"),
+        };
+        if self.skipped > 0 {
+            rest = format!("{rest}; {}", failures::left_out(self.skipped));
+        }
+        rest
     }
 }
 
@@ -202,6 +265,57 @@ mod tests {
         assert!(!tally.is_hopeless(), "it takes some");
         tally.failed(&path(), &Failure::Store(StoreError::Full));
         assert!(tally.is_hopeless());
+    }
+
+    #[test]
+    fn files_that_were_not_begun_are_counted_where_the_reason_is_told() {
+        let mut tally = Tally { fetched: 56, ..Tally::default() };
+        tally.failed(&path(), &Failure::Disconnected);
+        tally.disconnected(crate::commands::connection::ended(None));
+        tally.not_begun(19_000);
+        assert_eq!(tally.sentence(), "56 fetched (0 B), 1 failed, 19000 not begun");
+        let error = tally.verdict().expect_err("not all came");
+        assert_eq!(error.message(), "the connection ended; 19000 files were not begun");
+        let mut tally = Tally::default();
+        tally.failed(&path(), &Failure::Store(StoreError::Full));
+        tally.not_begun(1);
+        let error = tally.verdict().expect_err("not all came");
+        assert_eq!(error.message(), "failed to store `a`: the disk is full; 1 file was not begun");
+    }
+
+    #[test]
+    fn what_the_server_left_out_is_not_everything_and_is_told_beside_other_reasons() {
+        let left_out = |n| Tally { fetched: 3, ..Tally::begin(Vec::new(), n) };
+        let error = left_out(1).verdict().expect_err("not all came");
+        assert_eq!(error.blame().exit_code(), 1);
+        assert_eq!(error.message(), "the server left out 1 name that it could not read or that cannot travel");
+        assert!(error.hint_text().contains("its log"), "{}", error.hint_text());
+        assert_eq!(left_out(u64::MAX).sentence(), format!("3 fetched (0 B), {} left out by the server", u64::MAX));
+        let mut both = left_out(2);
+        both.differs(&path());
+        let error = both.verdict().expect_err("not all came");
+        let (differs, left_out) = (failures::DIFFERS, failures::left_out(2));
+        assert_eq!(error.message(), format!("failed to get `a`: {differs}; {left_out}"));
+    }
+
+    #[test]
+    fn a_hint_fits_its_reason() {
+        let mut tally = Tally::default();
+        tally.differs(&path());
+        assert!(tally.verdict().expect_err("kept").hint_text().contains("--overwrite"));
+        let mut tally = Tally::default();
+        tally.not_stored(&path(), &StoreError::Exists);
+        let error = tally.verdict().expect_err("kept");
+        assert!(!error.hint_text().contains("--overwrite"), "a folder is never replaced: {}", error.hint_text());
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_added_do_not_stop_the_count() {
+        let mut tally = Tally::default();
+        for _ in 0..5 {
+            tally.finished(&path(), &path(), Digest([0; 32]), (1 << 62) - 1);
+        }
+        assert_eq!((tally.fetched, tally.bytes), (5, u64::MAX));
     }
 
     #[test]

@@ -1,19 +1,33 @@
 //! What the server's node needs of this program: shelves, a memory for stamps, and somebody to tell.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::mem::Discriminant;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use dpex_core::engine::Rejection;
+use dpex_core::engine::{Closer, Counters, Rejection};
 use dpex_core::enrol::Slug;
 use dpex_core::node::{self, Record, SessionInfo};
-use dpex_core::store::FileStore;
-use dpex_core::types::{EnrolmentId, Timestamp};
+use dpex_core::store::{FileStore, Skipped};
+use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
+use dpex_core::wire::message::FailCode;
 use serde_json::{Value, json};
 
 use super::nothing::Nothing;
+use super::repeats::Repeats;
 use crate::home::Stamps;
-use crate::ui::{Ui, escape, size};
+use crate::ui::{Log, Ui, escape, size};
+
+/// How often dropped handshakes of one person are told, of each kind.
+const REJECTIONS_EVERY: Duration = Duration::from_secs(60);
+/// More than there are people and kinds.
+const MOST_REJECTIONS: usize = 8 * dpex_core::engine::MAX_PEOPLE;
+/// How often an entry that cannot be offered is named again.
+const LEFT_OUT_EVERY: Duration = Duration::from_secs(3600);
+/// Names of such entries that are remembered.
+const MOST_LEFT_OUT: usize = 4096;
 
 /// What one person is offered.
 pub(super) struct Shelf {
@@ -22,16 +36,88 @@ pub(super) struct Shelf {
     pub(super) files: Arc<dyn FileStore>,
 }
 
+/// Dropped handshakes of one person for one reason.
+type Kind = (EnrolmentId, Discriminant<Rejection>);
+
 /// This program, as the node sees it.
 pub(super) struct Host {
     ui: Ui,
+    log: Log,
     stamps: Stamps,
     shelves: HashMap<EnrolmentId, Shelf>,
+    rejections: Mutex<Repeats<Kind, (SocketAddr, String)>>,
+    /// By name; the empty one stands for those that are not named.
+    left_out: Mutex<Repeats<(EnrolmentId, String), ()>>,
 }
 
 impl Host {
-    pub(super) fn new(ui: Ui, stamps: Stamps, shelves: Vec<Shelf>) -> Self {
-        Self { ui, stamps, shelves: shelves.into_iter().map(|shelf| (shelf.enrolment, shelf)).collect() }
+    pub(super) fn new(ui: Ui, log: Log, stamps: Stamps, shelves: Vec<Shelf>) -> Self {
+        Self {
+            ui,
+            log,
+            stamps,
+            shelves: shelves.into_iter().map(|shelf| (shelf.enrolment, shelf)).collect(),
+            rejections: Mutex::new(Repeats::new(REJECTIONS_EVERY, MOST_REJECTIONS)),
+            left_out: Mutex::new(Repeats::new(LEFT_OUT_EVERY, MOST_LEFT_OUT)),
+        }
+    }
+
+    /// Tells, now and then, of what was too much to tell of when it happened.
+    pub(super) fn catch_up(&self, now: Instant) {
+        for ((person, _), (from, words), more) in locked(&self.rejections).due(now) {
+            self.tell_rejected(person, *from, words, more);
+        }
+    }
+
+    fn reject(&self, now: Instant, person: EnrolmentId, from: SocketAddr, why: &Rejection) {
+        let (key, words) = ((person, std::mem::discriminant(why)), rejected(why));
+        let more = locked(&self.rejections).hear(now, key, (from, words.clone()));
+        if let Some(more) = more {
+            self.tell_rejected(person, from, &words, more);
+        }
+    }
+
+    /// `more` were dropped besides, since the last such line.
+    fn tell_rejected(&self, person: EnrolmentId, from: SocketAddr, words: &str, more: u64) {
+        let besides = if more == 0 { String::new() } else { format!(", and {more} more like it before") };
+        let line = format!("dropped a handshake from {from}{besides}: {words}");
+        self.tell(person, "rejected", &line, json!({ "from": from.to_string(), "why": words, "more": more }));
+    }
+
+    /// Names what the owner put on a shelf and nobody can be given.
+    fn leave_out(&self, now: Instant, person: EnrolmentId, folder: &SharePath, skipped: u64, named: Vec<Skipped>) {
+        let more = skipped.saturating_sub(named.len() as u64);
+        for Skipped { name, why } in named {
+            if locked(&self.left_out).hear(now, (person, name.clone()), ()).is_some() {
+                let words = format!("cannot be offered {}: {why}", escape(&name));
+                self.tell(person, "left-out", &words, json!({ "path": name, "why": why }));
+            }
+        }
+        if more > 0 && locked(&self.left_out).hear(now, (person, String::new()), ()).is_some() {
+            let words = format!("cannot be offered {more} more names in {}", escape(&format!("/{folder}")));
+            self.tell(person, "left-out", &words, json!({ "folder": folder.as_str(), "more": more }));
+        }
+    }
+
+    fn tell_noise(&self, counters: &Counters) {
+        let Counters { noise, bad_mac1, bad_tag, limited, cookies, overload } = *counters;
+        if self.ui.json {
+            let fields = json!({
+                "noise": noise, "bad-mac1": bad_mac1, "bad-tag": bad_tag, "limited": limited, "cookies": cookies,
+                "overload": overload,
+            });
+            return self.log.record("noise", &fields);
+        }
+        let all = [
+            (noise, "of no use"),
+            (bad_mac1, "of the size of a handshake without the server's secret"),
+            (bad_tag, "of somebody who is not enrolled"),
+            (limited, "faster than is allowed"),
+            (cookies, "asked to prove their address first"),
+            (overload, "that there was no time for"),
+        ];
+        let told = all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        self.log.say(&format!("datagrams in the last minute: {}", told.collect::<Vec<_>>().join(", ")));
     }
 
     fn name(&self, person: EnrolmentId) -> &str {
@@ -43,10 +129,9 @@ impl Host {
         if self.ui.json {
             let Value::Object(mut all) = fields else { return };
             all.insert("person".into(), name.into());
-            // A reader that went away is no reason to stop serving.
-            let _ = self.ui.record(event, Value::Object(all));
+            self.log.record(event, &Value::Object(all));
         } else {
-            self.ui.say(&format!("{name}: {words}"));
+            self.log.say(&format!("{name}: {words}"));
         }
     }
 }
@@ -62,24 +147,15 @@ impl node::Host for Host {
         let (stamps, name) = (self.stamps.clone(), shelf.name.clone());
         let kept = tokio::task::spawn_blocking(move || stamps.record(&name, &person, stamp)).await;
         if let Ok(Err(e)) = kept {
-            self.ui.say(&format!("the stamp of {} could not be kept: {}", shelf.name, e.message()));
+            self.log.warn(&format!("the stamp of {} could not be kept: {}", shelf.name, e.message()));
         }
     }
 
     fn record(&self, record: Record) {
         let id = |session: &SessionInfo| data_encoding::HEXLOWER.encode(&session.session);
         match record {
-            Record::Rejected { person, from, why } => {
-                let words = rejected(&why);
-                self.tell(
-                    person,
-                    "rejected",
-                    &format!("dropped a handshake from {from}: {words}"),
-                    json!({
-                        "from": from.to_string(), "why": words,
-                    }),
-                );
-            }
+            Record::Noise(counters) => self.tell_noise(&counters),
+            Record::Rejected { person, from, why } => self.reject(Instant::now(), person, from, &why),
             Record::Opened(s) => self.tell(
                 s.person,
                 "opened",
@@ -88,14 +164,15 @@ impl node::Host for Host {
                     "session": id(&s), "from": s.peer.to_string(),
                 }),
             ),
-            Record::Listed { session: s, path, entries } => {
+            Record::Listed { session: s, path, entries, skipped, named } => {
+                self.leave_out(Instant::now(), s.person, &path, skipped, named);
                 if self.ui.verbose || self.ui.json {
                     self.tell(
                         s.person,
                         "listed",
                         &format!("listed {entries} names"),
                         json!({
-                            "session": id(&s), "path": path.as_str(), "entries": entries,
+                            "session": id(&s), "path": path.as_str(), "entries": entries, "left-out": skipped,
                         }),
                     );
                 }
@@ -125,14 +202,15 @@ impl node::Host for Host {
                     }),
                 );
             }
-            Record::Aborted { session: s, id: request, path, code } => {
-                let words = format!("did not get {}: {}", escape(path.as_str()), code.name());
+            Record::Aborted { session: s, id: request, path, by, code } => {
+                let words = format!("did not get {}: {}", escape(path.as_str()), aborted(by, code));
                 self.tell(
                     s.person,
                     "aborted",
                     &words,
                     json!({
                         "session": id(&s), "request": request, "path": path.as_str(), "why": code.name(),
+                        "by": format!("{by:?}").to_lowercase(),
                     }),
                 );
             }
@@ -144,6 +222,25 @@ impl node::Host for Host {
                 }));
             }
         }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a request ended, in words that tell which side it was.
+fn aborted(by: Closer, code: FailCode) -> &'static str {
+    match (by, code) {
+        (Closer::Us, FailCode::NotFound) => "there is no such file",
+        (Closer::Us, FailCode::Changed) => "it changed while it was sent",
+        (Closer::Us, FailCode::Io) => "it could not be read",
+        (Closer::Peer, FailCode::Cancelled) => "it was not wanted any more",
+        (Closer::Peer, FailCode::Refused) => "their folder does not take it",
+        (Closer::Peer, FailCode::Io) => "their disk is full or failed",
+        (Closer::Peer, FailCode::Mismatch) => "what came did not match its hash",
+        (Closer::Peer, FailCode::TooLarge) => "it is too large for their side",
+        (_, code) => code.name(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a session tells its owner.
 
-use crate::store::{Meta, Page, StoreError};
+use crate::store::{Meta, Page, Skipped, StoreError};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{FailCode, RequestId};
@@ -57,6 +57,10 @@ pub enum Event {
         path: SharePath,
         /// How many entries the page has.
         entries: usize,
+        /// How many it should have besides, and cannot.
+        skipped: u64,
+        /// The first of those.
+        named: Vec<Skipped>,
     },
     /// Server: a file is being sent.
     Started {
@@ -84,6 +88,8 @@ pub enum Event {
         id: RequestId,
         /// Which file or folder.
         path: SharePath,
+        /// Who ended it.
+        by: Closer,
         /// Why.
         code: FailCode,
     },
@@ -102,7 +108,7 @@ pub struct CloseReason {
     pub text: String,
 }
 
-/// Who ended a session.
+/// Who ended a session or a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closer {
     /// This side.

@@ -255,7 +255,9 @@ impl Fetching {
     ) -> Result<(), Violation> {
         match message {
             // A page also answers a listing that was given up: nothing else will.
-            Message::Page { id, entries, more, skipped } => self.on_page(id, Page { entries, more, skipped })?,
+            Message::Page { id, entries, more, skipped } => {
+                self.on_page(id, Page { entries, more, skipped, named: Vec::new() })?;
+            }
             Message::Offer { id, meta, block_log2 } => self.on_offer(id, meta, block_log2, control)?,
             Message::Sums { id, first, values } => {
                 let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return self.unexpected(id) };
@@ -485,7 +487,11 @@ impl Fetching {
     }
 
     fn on_store_error(&mut self, id: RequestId, error: StoreError, control: &mut ControlSender) {
-        let code = if matches!(error, StoreError::Same) { FailCode::Cancelled } else { FailCode::Io };
+        let code = match error {
+            StoreError::Same => FailCode::Cancelled,
+            StoreError::BadName(_) | StoreError::Exists | StoreError::Busy => FailCode::Refused,
+            StoreError::NotFound | StoreError::Changed | StoreError::Full | StoreError::Io(_) => FailCode::Io,
+        };
         self.give_up(id, code, Failure::Store(error), control);
     }
 

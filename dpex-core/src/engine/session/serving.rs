@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
-use super::event::Event;
+use super::event::{Closer, Event};
 use super::link::{Draft, Fate, Piece, set_of};
 use crate::engine::disk::{DiskReply, DiskRequest};
-use crate::store::{ListQuery, Meta, Page, StoreError};
+use crate::store::{Entry, ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Allowance, ControlSender, DEFAULT_BLOCK_LOG2, Geometry, Outgoing, Violation};
 use crate::types::{Digest, RangeSet, SharePath};
 use crate::wire::frame::{self, DATA_OVERHEAD};
@@ -170,13 +170,20 @@ impl Serving {
             return Err(Violation("cancelling a request that was never made"));
         }
         if self.requests.contains_key(&id) {
-            self.fail(id, FailCode::Cancelled, code, "", control);
+            self.fail(id, FailCode::Cancelled, (Closer::Peer, code), "", control);
         }
         Ok(())
     }
 
-    /// Ends a request: tells the client `told`, and the owner `code`.
-    fn fail(&mut self, id: RequestId, told: FailCode, code: FailCode, text: &str, control: &mut ControlSender) {
+    /// Ends a request: tells the client `told`, and the owner who ended it and why.
+    fn fail(
+        &mut self,
+        id: RequestId,
+        told: FailCode,
+        (by, code): (Closer, FailCode),
+        text: &str,
+        control: &mut ControlSender,
+    ) {
         let (path, used) = match self.requests.get(&id) {
             Some(Request::Listing { query }) => (query.path.clone(), 0),
             Some(Request::Waiting { path, .. } | Request::Opening { path, .. }) => (path.clone(), 0),
@@ -184,7 +191,7 @@ impl Serving {
             None => return,
         };
         control.send(&fail(id, told, text, used));
-        self.events.push_back(Event::Aborted { id, path, code });
+        self.events.push_back(Event::Aborted { id, path, by, code });
         self.drop_request(id);
     }
 
@@ -295,22 +302,25 @@ impl Serving {
 
     fn on_store_error(&mut self, id: RequestId, error: &StoreError, control: &mut ControlSender) {
         let (code, text) = fail_code(error);
-        self.fail(id, code, code, text, control);
+        self.fail(id, code, (Closer::Us, code), text, control);
     }
 
     fn on_listed(&mut self, id: RequestId, result: Result<Page, StoreError>, control: &mut ControlSender) {
-        let Some(Request::Listing { query }) = self.requests.get(&id) else { return };
+        let Some(Request::Listing { query }) = self.requests.get_mut(&id) else { return };
         match result {
-            Ok(Page { mut entries, mut more, skipped }) => {
-                let mut bytes = 0;
-                let fit = entries.iter().take_while(|e| {
-                    bytes += entry_len(e);
-                    bytes <= MAX_PAGE_BYTES
-                });
-                let fit = fit.count();
+            Ok(Page { mut entries, mut more, skipped, named }) => {
+                let fit = fitting(&entries);
+                if fit < entries.len() && skipped > 0 {
+                    // Only the store knows which of them stand behind the cut, and belong to the next page.
+                    query.limit = fit;
+                    let query = query.clone();
+                    self.listings += 1;
+                    return self.want(DiskRequest::List { id, query });
+                }
                 more |= fit < entries.len();
                 entries.truncate(fit);
-                self.events.push_back(Event::Listed { path: query.path.clone(), entries: entries.len() });
+                let path = query.path.clone();
+                self.events.push_back(Event::Listed { path, entries: entries.len(), skipped, named });
                 control.send(&Message::Page { id, entries, more, skipped });
                 self.requests.remove(&id);
             }
@@ -403,6 +413,16 @@ impl Serving {
             self.schedule();
         }
     }
+}
+
+/// How many of these entries a page can hold, by their length; at least one.
+fn fitting(entries: &[Entry]) -> usize {
+    let mut bytes = 0;
+    let fit = entries.iter().take_while(|entry| {
+        bytes += entry_len(entry);
+        bytes <= MAX_PAGE_BYTES
+    });
+    fit.count().max(1)
 }
 
 fn fail(id: RequestId, code: FailCode, text: &str, used: u64) -> Message {

@@ -1,12 +1,12 @@
 //! What a [`MemStore`](super::MemStore) holds, and its rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use bytes::Bytes;
 
 use super::{Fault, synthetic_bytes};
-use crate::store::{Entry, EntryKind, Existing, Incoming, ListQuery, Meta, Page, StoreError};
+use crate::store::{Entry, EntryKind, Existing, Incoming, ListQuery, MAX_NAMED, Meta, Page, Skipped, StoreError};
 use crate::types::{RangeSet, SharePath, Timestamp, Version};
 
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(super) struct State {
     pub(super) read_fault: Option<Fault>,
     pub(super) writes_left: Option<u64>,
     pub(super) capacity: Option<u64>,
+    pub(super) unreadable: BTreeSet<SharePath>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,7 +145,12 @@ impl State {
         let first = query.after.as_ref().filter(|after| **after > query.path).unwrap_or(&query.path);
         let mut found = self.nodes.range(first..).take_while(|(path, _)| path.starts_with(&query.path));
         let mut page = Page::default();
+        let mut skipped = Vec::new();
         while let Some((path, node)) = found.find(|(path, _)| wanted(path)) {
+            if self.unreadable.contains(path) {
+                skipped.push(Skipped { name: path.to_string(), why: "it cannot be read".to_owned() });
+                continue;
+            }
             if page.entries.len() == query.limit.max(1) {
                 page.more = true;
                 break;
@@ -154,6 +160,10 @@ impl State {
                 Node::File(file) => EntryKind::File(file.meta()),
             };
             page.entries.push(Entry { path: path.clone(), kind });
+            skip(&mut page, std::mem::take(&mut skipped));
+        }
+        if !page.more {
+            skip(&mut page, skipped);
         }
         Ok(page)
     }
@@ -239,6 +249,13 @@ impl State {
         self.put(&name, content, meta.mtime, meta.exec);
         Ok(name)
     }
+}
+
+/// Counts entries for a page, and names them as far as there is room.
+fn skip(page: &mut Page, skipped: Vec<Skipped>) {
+    page.skipped += skipped.len() as u64;
+    let room = MAX_NAMED - page.named.len();
+    page.named.extend(skipped.into_iter().take(room));
 }
 
 /// The folders above a path, outermost first, and the path itself; without the root.

@@ -151,7 +151,7 @@ impl ServerHost {
                 return;
             }
             Event::Closed(reason) => return self.ended.push((person, reason)),
-            Event::Listed { path, entries } => Record::Listed(path, entries),
+            Event::Listed { path, entries, .. } => Record::Listed(path, entries),
             Event::Started { path, .. } => Record::Started(path),
             Event::Delivered { path, root, .. } => Record::Delivered(path, root),
             Event::Aborted { path, code, .. } => Record::Aborted(path, code),

@@ -1,0 +1,87 @@
+//! The place to receive into. A folder is made when the first thing is received, so that a command that gets nothing leaves nothing.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dpex_core::store::{FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError};
+use dpex_core::types::SharePath;
+use rustix::fs::{Access, access};
+use tokio::sync::OnceCell;
+
+use crate::backends::{Receive, is_url};
+use crate::error::{CliError, CliResult};
+
+/// A folder that may not be there yet.
+pub(super) struct Target {
+    root: PathBuf,
+    open: Arc<Receive>,
+    store: OnceCell<Arc<dyn FileStore>>,
+}
+
+impl Target {
+    /// Opens the folder if it is there, and else looks whether it can be made, so that a bad one is told before the
+    /// server is asked for anything.
+    pub(super) fn new(root: PathBuf, open: Receive) -> CliResult<Self> {
+        let store =
+            if root.exists() || is_url(&root) { open(&root).map(Some) } else { may_be_made(&root).map(|()| None) };
+        let store = store.map_err(|e| {
+            CliError::disk("receive into", &root, &e).hint("choose a folder that you may write to, with --to DIR")
+        })?;
+        Ok(Self { root, open: Arc::new(open), store: OnceCell::new_with(store) })
+    }
+
+    /// The folder, which is made now if it was not before.
+    async fn made(&self) -> Result<&Arc<dyn FileStore>, StoreError> {
+        let make = async || {
+            let (root, open) = (self.root.clone(), Arc::clone(&self.open));
+            tokio::task::spawn_blocking(move || open(&root)).await.map_err(io::Error::other)?
+        };
+        Ok(self.store.get_or_try_init(make).await?)
+    }
+}
+
+/// Could a folder of this name be made? Whether it will be, only making it shows.
+fn may_be_made(root: &Path) -> io::Result<()> {
+    let here = Path::new(".");
+    let mut above = root.ancestors().map(|path| if path.as_os_str().is_empty() { here } else { path });
+    // A link that leads nowhere is there, and in the way.
+    let above = above.find(|path| path.symlink_metadata().is_ok()).unwrap_or(here);
+    if !above.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(access(above, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("root", &self.root).field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl FileStore for Target {
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        match self.store.get() {
+            Some(store) => store.list(query).await,
+            None => Err(StoreError::NotFound),
+        }
+    }
+
+    async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {
+        match self.store.get() {
+            Some(store) => store.open(path).await,
+            None => Err(StoreError::NotFound),
+        }
+    }
+
+    async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
+        self.made().await?.make_folder(path).await
+    }
+
+    async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
+        self.made().await?.receive(incoming).await
+    }
+}

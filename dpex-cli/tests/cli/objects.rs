@@ -1,0 +1,75 @@
+//! Object stores as shelves and as places to receive into, through the program. The services themselves are tried in the
+//! store's own crate.
+
+use std::fs;
+
+use crate::site::{Site, hash, put, text};
+use crate::support::Machine;
+
+#[cfg(feature = "store-object")]
+#[test]
+fn a_shelf_in_an_object_store_is_served_and_another_one_received_into() {
+    let mut site = Site::new();
+    let bucket = site.server.path("bucket");
+    fs::create_dir_all(bucket.join("people/alice/folder")).expect("writable");
+    let url = format!("file://{}/people", bucket.display());
+    site.server = site.server.with_env("DPEX_SHELVES", &url);
+    let alice = site.enrol("alice");
+    assert_eq!(site.server.ok(&["server", "path", "alice"]).trim_end(), format!("{url}/alice"));
+    let small = put(&bucket.join("people/alice/small"), 5_000, "small");
+    let large = put(&bucket.join("people/alice/folder/large"), 12_000_000, "large");
+    put(&bucket.join("people/secret"), 10, "not hers");
+    let _serving = site.serve();
+
+    let listed = alice.ok(&["client", "ls"]);
+    assert!(listed.contains("small") && listed.contains("folder") && !listed.contains("secret"), "{listed}");
+    alice.ok(&["client", "getall", "--to", "here"]);
+    assert_eq!(hash(&alice.path("here/small")), small);
+    assert_eq!(hash(&alice.path("here/folder/large")), large);
+
+    let there = alice.path("there");
+    fs::create_dir(&there).expect("writable");
+    alice.ok(&["client", "getall", "--to", &format!("file://{}", there.display())]);
+    assert_eq!(hash(&there.join("small")), small);
+    assert_eq!(hash(&there.join("folder/large")), large);
+}
+
+#[cfg(feature = "store-object")]
+#[test]
+fn what_cannot_be_reached_in_an_object_store_is_told_without_secrets() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let _serving = site.serve();
+    let ended = alice.run(&["client", "getall", "--to", "s3://AKIA1:hunter2@bucket/x"]);
+    ended.fails(2, "holds credentials", "AWS_ACCESS_KEY_ID");
+    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    let shelves = Machine::server().with_env("DPEX_SHELVES", "s3://AKIA1:hunter2@bucket/x");
+    let request = shelves.file("request.json", &Machine::client("alice").ok(&["client", "init"]));
+    let ended = shelves.run(&["server", "add", text(&request)]);
+    ended.fails(2, "holds credentials", "AWS_ACCESS_KEY_ID");
+    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    let ended = alice.run(&["client", "getall", "--to", "ftp://example.org/x"]);
+    assert_ne!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("ftp"), "{ended:?}");
+    let ended = alice.run(&["--store", "fs", "client", "getall", "--to", "s3://bucket/x"]);
+    ended.fails(2, "the store `fs` cannot open s3://bucket/x: it is an object store", "--store");
+    let ended = alice.run(&["--store", "object", "client", "getall", "--to", "folder"]);
+    ended.fails(2, "the store `object` cannot open folder: it is a folder", "--store");
+}
+
+#[cfg(not(feature = "store-object"))]
+#[test]
+fn a_build_without_object_stores_says_how_to_have_them() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let ended = alice.run(&["client", "getall", "--to", "s3://bucket/x"]);
+    ended.fails(2, "this build has no store for s3://bucket/x", "rebuild with `--features store-object`");
+}
+
+#[test]
+fn shelves_are_the_url_of_an_object_store_or_nothing() {
+    let server = Machine::server().with_env("DPEX_SHELVES", "some/folder");
+    let request = server.file("request.json", &Machine::client("alice").ok(&["client", "init"]));
+    let ended = server.run(&["server", "add", text(&request)]);
+    ended.fails(2, "the setting `shelves`", "s3://bucket/prefix");
+}
