@@ -62,7 +62,11 @@ fn corpus() -> Vec<String> {
     names
 }
 
-/// Nothing between: what is taken is there under its very name, what is refused is not there at all.
+fn is_hidden(path: &SharePath) -> bool {
+    path.parts().any(|part| part.starts_with('.'))
+}
+
+/// Nothing between: what is taken is there under its very name, what is refused or hidden is not there at all.
 pub async fn a_valid_name_arrives_or_is_refused_by_name(backend: &impl Backend) {
     // Each in a folder of its own, so that none is in the way of another.
     let corpus: Vec<_> =
@@ -72,7 +76,11 @@ pub async fn a_valid_name_arrives_or_is_refused_by_name(backend: &impl Backend) 
         let tree: Vec<Planted> =
             corpus.iter().map(|(n, inside)| file(inside.as_str(), content(n).as_bytes())).collect();
         let store = planted(backend, &tree).await;
-        for (n, inside) in &corpus {
+        let (hidden, shown): (Vec<_>, Vec<_>) = corpus.iter().partition(|(_, inside)| is_hidden(inside));
+        for (_, inside) in hidden {
+            assert!(matches!(fetch(&*store, inside.as_str()).await, Err(StoreError::NotFound)), "{inside}");
+        }
+        for (n, inside) in shown {
             assert_eq!(fetch(&*store, inside.as_str()).await.expect("is there"), content(n), "{inside}");
             assert!(names(&*store, n).await.contains(&inside.to_string()), "{inside} is listed");
         }
