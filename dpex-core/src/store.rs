@@ -68,7 +68,8 @@ pub struct Page {
     /// Entries left out of this page because they could not be read or their names cannot travel: each is counted once
     /// in a listing.
     pub skipped: u64,
-    /// The first of them, at most [`MAX_NAMED`], for the owner's log. Only their number travels.
+    /// The first of them, at most [`MAX_NAMED`], for the owner's log, as far as the store names them. Only their number
+    /// travels.
     pub named: Vec<Skipped>,
 }
 

@@ -97,7 +97,7 @@ impl Index {
                 && last.is_none_or(|last| *folder < last)
         };
         let skipped = self.left_out.iter().filter(is_here).count() as u64;
-        Ok(Page { entries, more, skipped })
+        Ok(Page { entries, more, skipped, ..Page::default() })
     }
 }
 
