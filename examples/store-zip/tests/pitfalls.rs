@@ -210,6 +210,12 @@ fn a_deflated_entry_that_lies_about_its_size_or_content_is_an_error_at_its_end()
             assert_eq!(file.read_at(0, readable).await.expect("so far so good"), content[..readable]);
             assert!(matches!(file.read_at(size - 1, 1).await, Err(StoreError::Io(_))), "{field} {value:?}");
         }
+        // Only the size tells: what is in front of it is what it says.
+        let mut crc = flate2::Crc::new();
+        crc.update(&content[..99_999]);
+        let short = claiming(honest.clone(), SIZE, &99_999_u32.to_le_bytes());
+        let shelf = Shelf::with(&claiming(short, CRC, &crc.sum().to_le_bytes()));
+        assert!(matches!(fetch(&shelf.serve(), "a").await, Err(StoreError::Io(_))));
         let shelf = Shelf::with(&honest);
         assert_eq!(fetch(&shelf.serve(), "a").await.expect("nobody lied"), content);
     });
