@@ -198,9 +198,12 @@ pub(crate) fn version() -> &'static str {
 }
 
 fn store_by_itself() -> String {
-    let rows = STORE.iter().map(|(name, row)| if row.urls { format!("{name} for a URL") } else { (*name).to_owned() });
-    let rows: Vec<_> = rows.collect();
-    if rows.is_empty() { "none".to_owned() } else { rows.join(", ") }
+    let opens = |urls: bool| STORE.iter().find(|(_, row)| row.urls == urls).map(|(name, _)| *name);
+    match (opens(false), opens(true)) {
+        (Some(folders), Some(urls)) => format!("{folders}, or {urls} for a URL"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => "none".to_owned(),
+    }
 }
 
 fn first<T>(rows: &[Row<T>]) -> &'static str {
