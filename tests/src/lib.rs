@@ -24,5 +24,5 @@ mod chosen {
 }
 
 pub use built::SUITES;
-/// The one that most tests use; what holds for all of them is in [`dpex_core::conformance`].
+/// The one that most tests use; what holds for all of them is in `dpex_core::conformance`.
 pub use chosen::SUITE;

@@ -191,9 +191,9 @@ async fn session(client: Suite, server: Suite) {
     let target = Target { store: Arc::new(received.clone()), path: path("folder/file"), existing: Existing::default() };
     let mut fetch = session.fetch(path("folder/file"), target);
     let end = loop {
-        match fetch.next().await.expect("a fetch has an end") {
-            end @ (FetchEvent::Finished { .. } | FetchEvent::Failed(_)) => break end,
-            _ => {}
+        let event = fetch.next().await.expect("a fetch has an end");
+        if matches!(event, FetchEvent::Finished { .. } | FetchEvent::Failed(_)) {
+            break event;
         }
     };
     assert!(matches!(end, FetchEvent::Finished { .. }), "{end:?}");

@@ -1,9 +1,12 @@
 //! Object stores as shelves and as places to receive into, through the program. The services themselves are tried in the
 //! store's own crate.
 
+#[cfg(feature = "store-object")]
 use std::fs;
 
-use crate::site::{Site, hash, put, text};
+use crate::site::{Site, text};
+#[cfg(feature = "store-object")]
+use crate::site::{hash, put};
 use crate::support::Machine;
 
 #[cfg(feature = "store-object")]
