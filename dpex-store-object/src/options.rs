@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default_and_unknown_words_are_refused() {
         assert_eq!(toml::from_str::<Options>("").expect("all have defaults"), Options::default());
-        let some = toml::from_str::<Options>("region = 'eu-north-1'\npart_mib = 16").expect("known words");
+        let some = toml::from_str::<Options>("region = 'eu-north-1'\npart-mib = 16").expect("known words");
         assert_eq!((some.region.as_deref(), some.part()), (Some("eu-north-1"), 16 * MIB));
         assert!(toml::from_str::<Options>("regoin = 'eu-north-1'").is_err());
     }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_shown() {
         let options =
-            toml::from_str::<Options>("secret_access_key = 'hunter2'\nsession_token = 'hunter3'").expect("known words");
+            toml::from_str::<Options>("secret-access-key = 'hunter2'\nsession-token = 'hunter3'").expect("known words");
         let shown = format!("{options:?} {options:#?}");
         assert!(shown.contains("[hidden]") && !shown.contains("hunter"), "{shown}");
     }

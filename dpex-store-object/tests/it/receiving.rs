@@ -101,7 +101,7 @@ fn what_waits_in_memory_is_bounded_and_the_error_says_by_what() {
             Ok::<_, StoreError>(())
         };
         let refused = refused.await.expect_err("40 MiB are more than 12").to_string();
-        assert!(refused.contains("12 MiB") && refused.contains("memory_mib"), "{refused}");
+        assert!(refused.contains("12 MiB") && refused.contains("memory-mib"), "{refused}");
         assert_eq!(kept * BLOCK, 12 * MIB);
         part.discard().await.expect("discarded");
         // In order, the same file needs no more than the parts on their way.
@@ -119,7 +119,7 @@ fn a_file_whose_parts_do_not_fit_into_memory_is_refused_at_once() {
         let options = Options { memory_mib: 64, ..Options::default() };
         let bucket = ObjectStoreShelf::receive("memory://", &options).expect("a good address");
         let refused = bucket.receive(&incoming("a", 1 << 40)).await.expect_err("105 MiB a part").to_string();
-        assert!(refused.contains("memory_mib"), "{refused}");
+        assert!(refused.contains("memory-mib"), "{refused}");
     });
 }
 
