@@ -45,6 +45,10 @@ struct MakeStore {
 /// How a socket is bound, inside of a tokio runtime.
 type MakeTransport = fn(&Settings, SocketAddr) -> Made<dyn Transport>;
 
+/// What a build can have, so that a missing one can be told from a wrong word.
+const FEATURES: &[&str] =
+    &["crypto-awslc", "crypto-openssl", "crypto-rustcrypto", "store-fs", "store-object", "transport-udp"];
+
 /// The word for whichever row is the first.
 const AUTO: &str = "auto";
 
@@ -231,7 +235,10 @@ fn choose<T: Copy>(joint: &str, rows: &[Row<T>], settings: &Settings) -> CliResu
     let place = settings.source(joint);
     Err(match nearest(&name, names.iter().copied()) {
         Some(near) => error.hint(format!("did you mean `{near}`? The name comes from {place}")),
-        None => error.hint(format!("rebuild with `--features {joint}-{name}`, or change `{joint}` in {place}")),
+        None => match FEATURES.iter().find(|feature| feature.strip_prefix(joint) == Some(&format!("-{name}"))) {
+            Some(feature) => error.hint(format!("rebuild with `--features {feature}`; the name comes from {place}")),
+            None => error.hint(format!("choose one of: {}; the name comes from {place}", names.join(", "))),
+        },
     })
 }
 
@@ -284,7 +291,27 @@ mod tests {
             "{}",
             error.message()
         );
-        assert!(error.hint_text().contains("--features store-tape"), "{}", error.hint_text());
+        assert!(error.hint_text().contains("choose one of: fs"), "{}", error.hint_text());
+    }
+
+    #[test]
+    fn every_backend_of_this_build_has_a_feature_of_its_name() {
+        let rows = |joint: &str, names: String| -> Vec<String> {
+            names.split(", ").map(|name| format!("{joint}-{name}")).collect()
+        };
+        for feature in
+            [rows("crypto", list(CRYPTO)), rows("store", list(STORE)), rows("transport", list(TRANSPORT))].concat()
+        {
+            assert!(FEATURES.contains(&feature.as_str()), "{feature}");
+        }
+    }
+
+    #[cfg(not(feature = "crypto-openssl"))]
+    #[test]
+    fn a_backend_that_could_be_built_is_answered_with_its_feature() {
+        let (_dir, settings) = settings(Role::Client, "crypto = \"openssl\"");
+        let Err(error) = crypto(&settings) else { panic!("this build has none") };
+        assert!(error.hint_text().starts_with("rebuild with `--features crypto-openssl`"), "{}", error.hint_text());
     }
 
     #[test]

@@ -53,9 +53,9 @@ fn an_unknown_setting_is_named_with_its_file_and_the_nearest_one() {
 fn a_backend_that_this_build_lacks_is_answered_with_those_it_has() {
     let machine = Machine::new().with_env("DPEX_CRYPTO", "botan");
     let ended = machine.run(&["client", "init"]);
-    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--features crypto-botan");
+    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "choose one of: ");
     let ended = machine.run(&["server", "init", "--host", "example.org"]);
-    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--features crypto-botan");
+    ended.fails(2, "this build has no crypto backend `botan` (it has: ", "choose one of: ");
     let ended = Machine::new().run(&["--crypto", "botan", "client", "init"]);
     ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--crypto");
     let ended = Machine::new().run(&["--transport", "tcp", "client", "ls"]);
