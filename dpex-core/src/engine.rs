@@ -21,7 +21,7 @@ pub use endpoint::{
     Counters, Crowded, Endpoint, EndpointConfig, EndpointEvent, MAX_PEOPLE, Person, Rejection, SessionId,
 };
 pub use session::{
-    CloseReason, Closer, Event, Failure, Held, IDLE_TIMEOUT, Limits, Role, Session, SessionConfig, SessionTransmit,
+    CloseReason, Closer, Event, Failure, IDLE_TIMEOUT, Limits, Role, Session, SessionConfig, SessionTransmit,
 };
 
 use std::time::Instant;

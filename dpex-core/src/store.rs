@@ -6,13 +6,14 @@
 //!   it was opened is [`StoreError::Changed`], never new bytes;
 //! * **fenced**: no name reaches outside the root the store was made for, by no link and no race.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::types::{SharePath, Timestamp, Version};
+use crate::types::{Digest, Fingerprint, SharePath, Timestamp, Version};
 
 /// What a store knows of a file at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,64 @@ pub struct Incoming {
     pub meta: Meta,
     /// What to do if the name is taken.
     pub existing: Existing,
+    /// Who sends it. What another sender has begun is never gone on with.
+    pub origin: Fingerprint,
+    /// Its blocks are `2^block_log2` bytes each.
+    pub block_log2: u8,
+    /// Blocks of this version that [`FileStore::held`] told of: the part that has them goes on. `None` begins anew.
+    pub held: Option<Held>,
+    /// What to do, when beginning anew, with what an earlier reception left.
+    pub leftover: Leftover,
+}
+
+impl Incoming {
+    /// A file of usual blocks, begun anew, from nobody in particular.
+    #[must_use]
+    pub fn anew(path: SharePath, meta: Meta, existing: Existing) -> Self {
+        let origin = Fingerprint([0; 32]);
+        Self { path, meta, existing, origin, block_log2: 20, held: None, leftover: Leftover::Replace }
+    }
+}
+
+/// Blocks of one version of a file that are verified, and that no crash can take any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The version they belong to.
+    pub version: Version,
+    /// They are `2^block_log2` bytes each.
+    pub block_log2: u8,
+    /// Their values, by number.
+    pub values: BTreeMap<u64, Digest>,
+}
+
+/// What becomes of the part of a version that is not wanted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Leftover {
+    /// It is replaced.
+    #[default]
+    Replace,
+    /// It is kept as an ordinary file beside the new part.
+    Keep,
+}
+
+/// A block whose bytes have been found to have the value that the sender told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its number, from 0.
+    pub index: u64,
+    /// Where it starts in the file, in bytes.
+    pub offset: u64,
+    /// Its BLAKE3 subtree value.
+    pub value: Digest,
+}
+
+/// A file that came whole and verified, in one piece: small ones do.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// Where it goes, and what it is.
+    pub incoming: Incoming,
+    /// All of its bytes.
+    pub content: Bytes,
 }
 
 /// What to do when a name is already taken in the receiving store (NAM-10).
@@ -148,6 +207,9 @@ pub enum StoreError {
     /// Another process is receiving the same file.
     #[error("somebody else is receiving this file")]
     Busy,
+    /// What an earlier reception left is not there any more: begin anew.
+    #[error("the part of an earlier run is gone")]
+    Gone,
     /// No room.
     #[error("the disk is full")]
     Full,
@@ -173,17 +235,119 @@ pub trait FileStore: Debug + Send + Sync {
     /// [`StoreError::NotFound`], [`StoreError::Io`].
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError>;
 
+    /// Opens many files as [`Self::open`] does, and reads those of at most `whole` bytes at once: a store that can do
+    /// it in fewer steps for many small files than for each alone does it here. One answer a path, in their order.
+    async fn open_all(&self, paths: &[SharePath], whole: u64) -> Vec<Result<Opened, StoreError>> {
+        let mut answers = Vec::with_capacity(paths.len());
+        for path in paths {
+            answers.push(open_one(self, path, whole).await);
+        }
+        answers
+    }
+
+    /// What has these names, as a listing would show it; `None` for what it leaves out. One answer a path, in their order.
+    async fn look(&self, paths: &[SharePath]) -> Vec<Result<Option<EntryKind>, StoreError>> {
+        let mut answers = Vec::with_capacity(paths.len());
+        for path in paths {
+            answers.push(look_one(self, path).await);
+        }
+        answers
+    }
+
     /// Makes a folder and those above it; an existing one is fine.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if a file is in the way, [`StoreError::BadName`], [`StoreError::Full`], [`StoreError::Io`].
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError>;
 
+    /// What an interrupted reception of a file from this sender left here, for [`Incoming::held`]. `None` if that is
+    /// nothing, or nothing that can be trusted, or if this store cannot go on with files.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if somebody is receiving it, [`StoreError::Io`].
+    async fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
+        let _ = (path, origin);
+        Ok(None)
+    }
+
     /// Starts receiving one version of one file, beside its final name and invisible under it.
     ///
     /// # Errors
-    /// All but [`StoreError::NotFound`] and [`StoreError::Changed`].
+    /// All but [`StoreError::NotFound`] and [`StoreError::Changed`]; [`StoreError::Gone`] if the part lacks any block of
+    /// [`Incoming::held`].
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError>;
+
+    /// Receives many whole files. Each is published as [`PartialFile::commit`] does, complete and durable before its name
+    /// appears; a store that can make many durable in one step does it here. One answer a file, in their order: the name
+    /// it was published under, or an error of [`Self::receive`] or [`PartialFile::commit`].
+    async fn put_all(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
+        let mut answers = Vec::with_capacity(files.len());
+        for file in files {
+            answers.push(put_one(self, file).await);
+        }
+        answers
+    }
+
+    /// Makes the names published by [`Self::put_all`] so far durable, as their content is already.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    async fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// How many bytes there is room for, if the store can tell.
+    async fn room(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A file as [`FileStore::open_all`] gives it.
+#[derive(Debug)]
+pub enum Opened {
+    /// All of a small file, read at one version.
+    Whole(Meta, Bytes),
+    /// Any other file.
+    File(Arc<dyn SourceFile>),
+}
+
+async fn open_one<S: FileStore + ?Sized>(store: &S, path: &SharePath, whole: u64) -> Result<Opened, StoreError> {
+    let file = store.open(path).await?;
+    let meta = *file.meta();
+    match usize::try_from(meta.size) {
+        Ok(len) if meta.size <= whole => Ok(Opened::Whole(meta, file.read_at(0, len).await?)),
+        _ => Ok(Opened::File(file)),
+    }
+}
+
+async fn look_one<S: FileStore + ?Sized>(store: &S, path: &SharePath) -> Result<Option<EntryKind>, StoreError> {
+    let query = ListQuery { path: path.clone(), after: None, limit: 1, recursive: false };
+    match store.list(&query).await {
+        // A folder lists what is in it, and not itself.
+        Ok(page) => Ok(match page.entries.into_iter().next() {
+            Some(entry) if entry.path == *path => Some(entry.kind),
+            _ => Some(EntryKind::Folder(Timestamp::EPOCH)),
+        }),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn put_one<S: FileStore + ?Sized>(
+    store: &S,
+    Whole { incoming, content }: Whole,
+) -> Result<SharePath, StoreError> {
+    let part = store.receive(&incoming).await?;
+    let block = Verified { index: 0, offset: 0, value: Digest(*blake3::hash(&content).as_bytes()) };
+    let written = if content.is_empty() { Ok(()) } else { part.write(block, content).await };
+    match written {
+        Ok(()) => part.commit().await,
+        Err(error) => {
+            // It would never be gone on with. The first failure is the one to tell.
+            let _ = part.discard().await;
+            Err(error)
+        }
+    }
 }
 
 /// An open file of one version.
@@ -202,11 +366,17 @@ pub trait SourceFile: Debug + Send + Sync {
 /// A file being received. Dropping it without commit or discard leaves the part for a later run.
 #[async_trait]
 pub trait PartialFile: Debug + Send + Sync {
-    /// Writes verified bytes at `offset`.
+    /// Writes a verified block.
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Io`].
-    async fn write_at(&self, offset: u64, data: Bytes) -> Result<(), StoreError>;
+    async fn write(&self, block: Verified, data: Bytes) -> Result<(), StoreError>;
+
+    /// What was written so far is held from now on: the data is on the disk before the record of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Io`].
+    async fn checkpoint(&self) -> Result<(), StoreError>;
 
     /// Makes the content durable, sets its metadata and publishes it under its name, in one step.
     /// Returns the name used, which differs from the one asked for only under [`Existing::Rename`].

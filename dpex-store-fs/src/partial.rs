@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dpex_core::store::{Existing, Incoming, PartialFile, StoreError};
+use dpex_core::store::{Existing, Incoming, PartialFile, StoreError, Verified};
 use dpex_core::types::{RangeSet, SharePath};
 use rustix::fs::{Mode, Nsecs, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, fsync, futimens, renameat};
 use rustix::io::{Errno, pwrite, retry_on_intr};
@@ -36,9 +36,13 @@ impl FsPartial {
 
 #[async_trait]
 impl PartialFile for FsPartial {
-    async fn write_at(&self, offset: u64, data: Bytes) -> Result<(), StoreError> {
+    async fn write(&self, block: Verified, data: Bytes) -> Result<(), StoreError> {
         let part = Arc::clone(&self.0);
-        blocking(move || part.write_at(offset, &data)).await
+        blocking(move || part.write_at(block.offset, &data)).await
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<SharePath, StoreError> {

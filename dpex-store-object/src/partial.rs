@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dpex_core::store::{Existing, Incoming, PartialFile, StoreError};
+use dpex_core::store::{Existing, Incoming, PartialFile, StoreError, Verified};
 use dpex_core::types::SharePath;
 use object_store::{Error, PutMode, PutOptions, PutPayload};
 use tokio::sync::Mutex;
@@ -135,7 +135,7 @@ impl ObjectPartial {
 
 #[async_trait]
 impl PartialFile for ObjectPartial {
-    async fn write_at(&self, offset: u64, data: Bytes) -> Result<(), StoreError> {
+    async fn write(&self, Verified { offset, .. }: Verified, data: Bytes) -> Result<(), StoreError> {
         let mut state = self.state.lock().await;
         let state = &mut *state;
         let Some(range) = state.gather.range(offset, data.len()) else {
@@ -158,6 +158,11 @@ impl PartialFile for ObjectPartial {
             let share = state.share.split(part.content_length() as u64);
             upload.put(index, part, share).await?;
         }
+        Ok(())
+    }
+
+    /// A bucket keeps nothing of a file that is not complete: there is no coming back to it.
+    async fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(())
     }
 

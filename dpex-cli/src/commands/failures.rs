@@ -61,6 +61,7 @@ pub(super) fn store_reason(error: &StoreError) -> String {
     match error {
         StoreError::Exists => "a folder, a link or something new has that name here, and was kept".to_owned(),
         StoreError::Busy => "another dpex is receiving it".to_owned(),
+        StoreError::Gone => "what an earlier run had left of it is gone: run the same command again".to_owned(),
         StoreError::Io(e) => reason(e),
         other => other.to_string(),
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::{DiskReply, DiskRequest};
 use crate::seal::{Direction, OpenError, SealError, SessionSecrets};
-use crate::store::ListQuery;
+use crate::store::{Held, ListQuery};
 use crate::suite::CryptoError;
 use crate::transfer::{Accepted, Violation};
 use crate::types::SharePath;
@@ -26,7 +26,6 @@ use crate::wire::message::RequestId;
 
 pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
-pub use held::Held;
 
 use fetching::Fetching;
 use link::{Draft, Fate, Link, MIN_DATAGRAM, Piece};

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::client::Target;
 use crate::engine::{DiskReply, DiskRequest, WriteError};
-use crate::store::{FileStore, Incoming, Meta, PartialFile, SourceFile, StoreError};
+use crate::store::{FileStore, Incoming, Meta, PartialFile, SourceFile, StoreError, Verified};
 use crate::transfer::{Block, block_value};
 use crate::types::Digest;
 use crate::wire::message::RequestId;
@@ -95,7 +95,7 @@ impl Disk {
         let Some(Target { store, path, existing }) = targets.get(&id).cloned() else { return };
         let task = self.task(id);
         tokio::spawn(async move {
-            let result = task.permitted(store.receive(&Incoming { path, meta, existing })).await;
+            let result = task.permitted(store.receive(&Incoming::anew(path, meta, existing))).await;
             task.write(result).await;
         });
     }
@@ -194,7 +194,7 @@ async fn write(file: &dyn PartialFile, block: Block, bytes: Bytes, value: Digest
     if value_of(block, bytes.clone()).await? != value {
         return Err(WriteError::Mismatch);
     }
-    Ok(file.write_at(block.offset, bytes).await?)
+    Ok(file.write(Verified { index: block.index, offset: block.offset, value }, bytes).await?)
 }
 
 async fn value_of(block: Block, bytes: Bytes) -> Result<Digest, StoreError> {

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::synthetic::synthetic_bytes;
-use self::tree::{Content, File, Node, State, broken, check_name, is_hidden};
-use crate::store::{FileStore, Incoming, ListQuery, Meta, Page, PartialFile, SourceFile, StoreError};
-use crate::types::{SharePath, Timestamp};
+use self::tree::{Content, File, Node, Part, State, broken, check_name, is_hidden};
+use crate::store::{FileStore, Held, Incoming, ListQuery, Meta, Page, PartialFile, SourceFile, StoreError, Verified};
+use crate::types::{Fingerprint, SharePath, Timestamp};
 
 /// A folder tree in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +103,12 @@ impl MemStore {
         self.state().parts.keys().cloned().collect()
     }
 
+    /// What of a file has arrived and is verified, whether or not somebody is still receiving it.
+    #[must_use]
+    pub fn part(&self, path: &SharePath) -> Option<Held> {
+        self.state().parts.get(path).map(Part::held).filter(|held| !held.values.is_empty())
+    }
+
     /// Makes a file another version, as if it had been written with the same bytes.
     pub fn change(&self, path: &SharePath) {
         let mut state = self.state();
@@ -158,6 +164,10 @@ impl FileStore for MemStore {
         Ok(())
     }
 
+    async fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
+        self.state().held(path, origin)
+    }
+
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
         self.state().receive(incoming)?;
         Ok(Box::new(MemPartial { store: self.clone(), incoming: incoming.clone(), is_over: false }))
@@ -206,8 +216,13 @@ struct MemPartial {
 
 #[async_trait]
 impl PartialFile for MemPartial {
-    async fn write_at(&self, offset: u64, data: Bytes) -> Result<(), StoreError> {
-        self.store.state().write(&self.incoming, offset, &data)
+    async fn write(&self, block: Verified, data: Bytes) -> Result<(), StoreError> {
+        self.store.state().write(&self.incoming, block, &data)
+    }
+
+    /// Nothing is lost but with the store.
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn commit(mut self: Box<Self>) -> Result<SharePath, StoreError> {
@@ -238,7 +253,7 @@ impl Drop for MemPartial {
 mod tests {
     use super::*;
     use crate::store::Existing;
-    use crate::types::Version;
+    use crate::types::{Digest, Version};
 
     fn path(text: &str) -> SharePath {
         SharePath::parse(text).expect("a valid path")
@@ -246,7 +261,11 @@ mod tests {
 
     fn incoming(name: &str, size: u64) -> Incoming {
         let meta = Meta { size, mtime: Timestamp::EPOCH, exec: false, version: Version([0; 16]) };
-        Incoming { path: path(name), meta, existing: Existing::Keep }
+        Incoming::anew(path(name), meta, Existing::Keep)
+    }
+
+    fn at(offset: u64) -> Verified {
+        Verified { index: offset, offset, value: Digest([0; 32]) }
     }
 
     #[test]
@@ -288,8 +307,8 @@ mod tests {
         assert!(matches!(ready(store.receive(&incoming("b", 6))), Err(StoreError::Full)));
         let part = ready(store.receive(&incoming("b", 5))).expect("there is room");
         store.capacity(9);
-        assert!(matches!(ready(part.write_at(0, Bytes::from_static(b"12345"))), Err(StoreError::Full)));
-        ready(part.write_at(0, Bytes::from_static(b"1234"))).expect("there is room for four");
+        assert!(matches!(ready(part.write(at(0), Bytes::from_static(b"12345"))), Err(StoreError::Full)));
+        ready(part.write(at(0), Bytes::from_static(b"1234"))).expect("there is room for four");
     }
 
     #[test]
@@ -297,10 +316,10 @@ mod tests {
         let store = MemStore::new();
         let part = ready(store.receive(&incoming("b", 2))).expect("free");
         store.fail_after_writes(Some(1));
-        ready(part.write_at(0, Bytes::from_static(b"1"))).expect("the first");
-        assert!(ready(part.write_at(1, Bytes::from_static(b"2"))).is_err());
+        ready(part.write(at(0), Bytes::from_static(b"1"))).expect("the first");
+        assert!(ready(part.write(at(1), Bytes::from_static(b"2"))).is_err());
         store.fail_after_writes(None);
-        ready(part.write_at(1, Bytes::from_static(b"2"))).expect("healed");
+        ready(part.write(at(1), Bytes::from_static(b"2"))).expect("healed");
     }
 
     #[test]

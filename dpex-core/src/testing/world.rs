@@ -39,10 +39,10 @@ use run::Happening;
 use trace::Trace;
 
 use super::{MemStore, NullSuite};
-use crate::engine::{Connector, ConnectorConfig, Endpoint, EndpointConfig, Held, Person};
+use crate::engine::{Connector, ConnectorConfig, Endpoint, EndpointConfig, Person};
 use crate::kdf::hh;
 use crate::seal::{Knock, PairKeys, Peering};
-use crate::store::ListQuery;
+use crate::store::{Held, ListQuery};
 use crate::suite::CipherSuite as _;
 use crate::types::{Digest, EnrolmentId, Fingerprint, Secret, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
@@ -193,7 +193,6 @@ impl World {
             generation: 0,
             standing: Standing::Never,
             paths: BTreeMap::new(),
-            sidecars: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             offers: BTreeMap::new(),
             notices: Vec::new(),

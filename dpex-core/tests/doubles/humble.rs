@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dpex_core::conformance::store::support::at;
 use dpex_core::conformance::store::{Abilities, Backend, Planted};
-use dpex_core::store::{FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError};
+use dpex_core::store::{FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError, Verified};
 use dpex_core::testing::{MemStore, ready};
 use dpex_core::types::SharePath;
 
@@ -102,7 +103,7 @@ mod in_order {
 
     #[async_trait]
     impl PartialFile for Part {
-        async fn write_at(&self, offset: u64, data: Bytes) -> Result<(), StoreError> {
+        async fn write(&self, Verified { offset, .. }: Verified, data: Bytes) -> Result<(), StoreError> {
             let mut content = self.content.lock().expect("nobody panicked");
             let here = content.len() as u64;
             if offset != here || here + data.len() as u64 > self.incoming.meta.size {
@@ -112,10 +113,14 @@ mod in_order {
             Ok(())
         }
 
+        async fn checkpoint(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+
         async fn commit(self: Box<Self>) -> Result<SharePath, StoreError> {
             let content = Bytes::from(self.content.into_inner().expect("nobody panicked"));
             let part = self.store.receive(&self.incoming).await?;
-            part.write_at(0, content).await?;
+            part.write(at(0), content).await?;
             part.commit().await
         }
 

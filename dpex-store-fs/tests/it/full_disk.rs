@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dpex_core::store::{FileStore, StoreError};
 use dpex_store_fs::{FsStore, Options};
 
-use crate::support::{Yard, incoming, put};
+use crate::support::{Yard, at, incoming, put};
 
 #[tokio::test]
 async fn a_file_larger_than_the_disk_is_refused_before_the_first_byte() {
@@ -49,11 +49,11 @@ async fn a_disk_that_fills_up_during_a_reception_is_full_and_recovers() {
     // Both fit when they begin; the disk has room for one.
     let first = store.receive(&incoming("a", size)).await.expect("there is room");
     let second = store.receive(&incoming("b", size)).await.expect("there is room");
-    first.write_at(0, block.clone()).await.expect("there is room");
-    assert!(matches!(second.write_at(0, block.clone()).await, Err(StoreError::Full)));
+    first.write(at(0), block.clone()).await.expect("there is room");
+    assert!(matches!(second.write(at(0), block.clone()).await, Err(StoreError::Full)));
     assert!(matches!(store.receive(&incoming("c", size)).await, Err(StoreError::Full)), "and it is known beforehand");
     first.discard().await.expect("discarded");
-    second.write_at(0, block).await.expect("there is room again");
+    second.write(at(0), block).await.expect("there is room again");
     second.commit().await.expect("committed");
     put(&store, "c", b"small").await;
     let mut names: Vec<_> =

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use dpex_core::store::{Existing, FileStore, StoreError};
 use dpex_store_fs::{FsStore, Options};
 
-use crate::support::{Yard, deliver, fetch, incoming, names, newer, put};
+use crate::support::{Yard, at, deliver, fetch, incoming, names, newer, put};
 
 /// Begins a reception and gives it up, as a killed process does.
 async fn leave_a_part(yard: &Yard, name: &str) {
     let part = yard.store.receive(&incoming(name, 10)).await.expect("free");
-    part.write_at(0, Bytes::from_static(b"left")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"left")).await.expect("written");
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_file_whose_name_is_that_of_a_part_waits_for_it() {
         let result = yard.store.receive(&newer("a.part", 4, existing)).await;
         assert!(matches!(result, Err(StoreError::Busy)), "{existing:?}");
     }
-    part.write_at(0, Bytes::from_static(b"x")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"x")).await.expect("written");
     part.commit().await.expect("committed");
     put(&yard.store, "a.part", b"mine").await;
     assert_eq!(yard.on_disk(), ["a", "a.part"]);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use bytes::Bytes;
 use dpex_core::store::{Existing, FileStore, StoreError};
 
-use crate::support::{Yard, chmod, deliver, incoming, is_almighty, newer, path, put};
+use crate::support::{Yard, at, chmod, deliver, incoming, is_almighty, newer, path, put};
 
 fn mode(yard: &Yard, name: &str) -> u32 {
     std::fs::metadata(yard.at(name)).expect("there").permissions().mode() & 0o7777
@@ -19,7 +19,7 @@ async fn until_commit_there_is_a_private_part_and_a_private_sidecar_and_afterwar
     assert_eq!(yard.on_disk(), ["d", "d/.a.dpexpart", "d/a.part"]);
     assert_eq!(mode(&yard, "d/a.part"), 0o600);
     assert_eq!(mode(&yard, "d/.a.dpexpart"), 0o600);
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
     part.commit().await.expect("committed");
     assert_eq!(yard.on_disk(), ["d", "d/a"]);
     assert_eq!(std::fs::read(yard.at("d/a")).expect("there"), b"abc");
@@ -53,7 +53,7 @@ async fn a_file_gets_the_mode_that_any_program_here_would_have_given_it() {
 async fn a_commit_after_the_owner_wrote_the_name_keeps_the_owners_file() {
     let yard = Yard::new();
     let part = yard.store.receive(&incoming("a", 3)).await.expect("free");
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
     yard.write("a", "mine");
     assert!(matches!(part.commit().await, Err(StoreError::Exists)));
     assert_eq!(std::fs::read(yard.at("a")).expect("there"), b"mine");

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dpex_core::conformance::store::support::{deliver, fetch, incoming, names, newer, path, put};
+use dpex_core::conformance::store::support::{at, deliver, fetch, incoming, names, newer, path, put};
 use dpex_core::store::{Existing, FileStore, PartialFile, StoreError};
 use dpex_store_object::{ObjectStoreShelf, Options};
 
@@ -21,7 +21,7 @@ fn content(len: usize) -> Vec<u8> {
 
 async fn write(part: &dyn PartialFile, content: &[u8], block: usize) {
     let bytes = Bytes::copy_from_slice(content.chunks(BLOCK).nth(block).expect("a block of the file"));
-    part.write_at((block * BLOCK) as u64, bytes).await.expect("written");
+    part.write(at((block * BLOCK) as u64), bytes).await.expect("written");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn what_waits_in_memory_is_bounded_and_the_error_says_by_what() {
         let refused = async {
             for n in blocks {
                 let bytes = Bytes::copy_from_slice(&content[n * BLOCK..(n + 1) * BLOCK]);
-                part.write_at((n * BLOCK) as u64, bytes).await?;
+                part.write(at((n * BLOCK) as u64), bytes).await?;
                 kept += 1;
             }
             Ok::<_, StoreError>(())
@@ -131,9 +131,9 @@ fn of_two_machines_that_write_one_small_file_the_second_does_not_replace_it() {
         let first = here.receive(&incoming("a", 3)).await.expect("free");
         let second = there.receive(&newer("a", 3, Existing::Keep)).await.expect("it cannot know");
         let third = there.receive(&newer("b", 2 << 20, Existing::Keep)).await.expect("free");
-        first.write_at(0, Bytes::from_static(b"one")).await.expect("written");
-        second.write_at(0, Bytes::from_static(b"two")).await.expect("written");
-        third.write_at(0, Bytes::from(content(2 << 20))).await.expect("written");
+        first.write(at(0), Bytes::from_static(b"one")).await.expect("written");
+        second.write(at(0), Bytes::from_static(b"two")).await.expect("written");
+        third.write(at(0), Bytes::from(content(2 << 20))).await.expect("written");
         first.commit().await.expect("committed");
         put(&*here, "b", b"small").await;
         assert!(matches!(second.commit().await, Err(StoreError::Exists)));
@@ -151,7 +151,7 @@ fn a_service_without_conditions_is_looked_at_first() {
         let options = Options { conditional_put: false, ..options(&server) };
         let bucket = ObjectStoreShelf::receive(URL, &options).expect("a good address");
         let late = bucket.receive(&incoming("a (2)", 3)).await.expect("free");
-        late.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+        late.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
         put(&bucket, "a", b"one").await;
         let given = deliver(&bucket, &newer("a", 3, Existing::Rename), b"two").await.expect("arrives");
         assert_eq!(given, path("a (2)"));

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dpex_core::conformance::store::support::{fetch, incoming, query};
+use dpex_core::conformance::store::support::{at, fetch, incoming, query};
 use dpex_core::store::{FileStore, StoreError};
 use dpex_core::types::Secret;
 use dpex_store_object::{Hidden, ObjectStoreShelf, Options};
@@ -47,13 +47,13 @@ async fn all_errors(store: &ObjectStoreShelf) -> Vec<StoreError> {
     match store.receive(&incoming("new", 3)).await {
         Err(error) => errors.push(error),
         Ok(part) => {
-            errors.extend(part.write_at(0, Bytes::from_static(b"abc")).await.err());
+            errors.extend(part.write(at(0), Bytes::from_static(b"abc")).await.err());
             errors.extend(part.commit().await.err());
         }
     }
     match store.receive(&incoming("large", 6 << 20)).await {
         Err(error) => errors.push(error),
-        Ok(part) => errors.extend(part.write_at(0, Bytes::from(vec![0; 6 << 20])).await.err()),
+        Ok(part) => errors.extend(part.write(at(0), Bytes::from(vec![0; 6 << 20])).await.err()),
     }
     errors
 }

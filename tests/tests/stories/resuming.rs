@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dpex_core::engine::{Failure, Held};
+use dpex_core::engine::Failure;
+use dpex_core::store::Held;
 use dpex_core::testing::sweep;
 use dpex_core::testing::world::{ClientId, LinkConfig, Outcome, Record, Way, World};
 use dpex_core::types::SharePath;

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
-use super::support::{deliver, fetch, file, incoming, list_all, names, newer, path, planted, put, query, receiving};
+use super::support::{
+    at, deliver, fetch, file, incoming, list_all, names, newer, path, planted, put, query, receiving,
+};
 use super::{Backend, Planted};
 use crate::store::{Existing, StoreError};
 use crate::types::{MAX_DEPTH, SharePath};
@@ -153,7 +155,7 @@ pub async fn a_folder_in_the_way_is_in_the_way_in_every_mode(backend: &impl Back
         assert!(matches!(store.receive(&newer("d", 1, existing)).await, Err(StoreError::Exists)), "{existing:?}");
     }
     let late = store.receive(&newer("e", 1, Existing::Overwrite)).await.expect("free");
-    late.write_at(0, Bytes::from_static(b"x")).await.expect("written");
+    late.write(at(0), Bytes::from_static(b"x")).await.expect("written");
     make("e").await;
     assert!(matches!(late.commit().await, Err(StoreError::Exists)));
     let want: &[&str] = if keeps_empty { &["d/", "e/"] } else { &["d/", "d/x", "e/", "e/x"] };

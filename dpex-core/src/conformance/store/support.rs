@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Backend, Planted};
-use crate::store::{Entry, EntryKind, Existing, FileStore, Incoming, ListQuery, Meta, StoreError};
-use crate::types::{SharePath, Timestamp, Version};
+use crate::store::{Entry, EntryKind, Existing, FileStore, Incoming, ListQuery, Meta, StoreError, Verified};
+use crate::types::{Digest, SharePath, Timestamp, Version};
 
 /// Parses a path that is known to be valid.
 #[must_use]
@@ -24,7 +24,7 @@ pub fn time(secs: i64, nanos: u32) -> Timestamp {
 #[must_use]
 pub fn incoming(name: &str, size: u64) -> Incoming {
     let meta = Meta { size, mtime: time(1_700_000_000, 123_456_789), exec: false, version: Version([7; 16]) };
-    Incoming { path: path(name), meta, existing: Existing::Keep }
+    Incoming::anew(path(name), meta, Existing::Keep)
 }
 
 /// The same with another time, so that it is not the same file.
@@ -35,13 +35,19 @@ pub fn newer(name: &str, size: u64, existing: Existing) -> Incoming {
     incoming
 }
 
+/// A piece at this offset, in a case that goes on with nothing: then its value means nothing to a store.
+#[must_use]
+pub fn at(offset: u64) -> Verified {
+    Verified { index: offset, offset, value: Digest([0; 32]) }
+}
+
 /// Receives a whole file in one write.
 ///
 /// # Errors
 /// Whatever the store says first.
 pub async fn deliver(store: &dyn FileStore, incoming: &Incoming, content: &[u8]) -> Result<SharePath, StoreError> {
     let part = store.receive(incoming).await?;
-    part.write_at(0, Bytes::copy_from_slice(content)).await?;
+    part.write(at(0), Bytes::copy_from_slice(content)).await?;
     part.commit().await
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::Backend;
 use super::support::{
-    assert_keeps, deliver, fetch, file, folder, incoming, names, newer, path, planted, put, receiving, time,
+    assert_keeps, at, deliver, fetch, file, folder, incoming, names, newer, path, planted, put, receiving, time,
 };
 use crate::store::{Existing, Incoming, Meta, StoreError};
 use crate::types::Version;
@@ -14,7 +14,7 @@ use crate::types::Version;
 pub async fn no_name_appears_before_commit(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     let part = store.receive(&incoming("a", 3)).await.expect("free");
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
     assert!(names(&*store, "").await.is_empty());
     for name in ["a", "a.part", ".a.dpexpart"] {
         assert!(matches!(fetch(&*store, name).await, Err(StoreError::NotFound)), "{name}");
@@ -27,7 +27,7 @@ pub async fn no_name_appears_before_commit(backend: &impl Backend) {
 pub async fn a_discarded_part_leaves_nothing(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     let part = store.receive(&incoming("a", 3)).await.expect("free");
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
     part.discard().await.expect("discarded");
     assert!(names(&*store, "").await.is_empty());
     put(&*store, "a", b"other").await;
@@ -37,7 +37,7 @@ pub async fn a_discarded_part_leaves_nothing(backend: &impl Backend) {
 pub async fn a_dropped_part_leaves_no_name_and_is_begun_again(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     let part = store.receive(&incoming("a", 3)).await.expect("free");
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
     drop(part);
     assert!(names(&*store, "").await.is_empty());
     let again = store.receive(&incoming("a", 3)).await.expect("nobody holds it");
@@ -51,7 +51,7 @@ pub async fn an_incomplete_part_cannot_be_committed(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     for (offset, data) in [(0, "ab"), (1, "bc"), (0, "")] {
         let part = store.receive(&incoming("a", 3)).await.expect("free");
-        let written = part.write_at(offset, Bytes::from_static(data.as_bytes())).await;
+        let written = part.write(at(offset), Bytes::from_static(data.as_bytes())).await;
         assert!(written.is_ok() || offset > 0 && !backend.abilities().writes_in_any_order, "{written:?}");
         assert!(matches!(part.commit().await, Err(StoreError::Io(_))), "{offset} {data}");
         assert!(names(&*store, "").await.is_empty());
@@ -62,10 +62,10 @@ pub async fn an_incomplete_part_cannot_be_committed(backend: &impl Backend) {
 pub async fn a_part_takes_no_byte_past_its_size(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     let part = store.receive(&incoming("a", 3)).await.expect("free");
-    assert!(part.write_at(1, Bytes::from_static(b"abc")).await.is_err());
-    assert!(part.write_at(3, Bytes::from_static(b"a")).await.is_err());
-    assert!(part.write_at(u64::MAX, Bytes::from_static(b"a")).await.is_err());
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("all of it fits");
+    assert!(part.write(at(1), Bytes::from_static(b"abc")).await.is_err());
+    assert!(part.write(at(3), Bytes::from_static(b"a")).await.is_err());
+    assert!(part.write(at(u64::MAX), Bytes::from_static(b"a")).await.is_err());
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("all of it fits");
     part.commit().await.expect("committed");
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "abc");
 }
@@ -76,12 +76,12 @@ pub async fn bytes_may_come_in_any_order_and_twice(backend: &impl Backend) {
     let part = store.receive(&incoming("a", 6)).await.expect("free");
     let mut pieces = vec![(4, "ef"), (0, "ab"), (2, "cd"), (1, "bcd")];
     if !backend.abilities().writes_in_any_order {
-        let early = part.write_at(4, Bytes::from_static(b"ef")).await;
+        let early = part.write(at(4), Bytes::from_static(b"ef")).await;
         assert!(matches!(early, Err(StoreError::Io(_))), "{early:?}");
         pieces = vec![(0, "ab"), (2, "cd"), (4, "ef")];
     }
     for (offset, data) in pieces {
-        part.write_at(offset, Bytes::from_static(data.as_bytes())).await.expect("written");
+        part.write(at(offset), Bytes::from_static(data.as_bytes())).await.expect("written");
     }
     part.commit().await.expect("committed");
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "abcdef");
@@ -102,7 +102,7 @@ pub async fn a_large_file_arrives_in_blocks_of_any_order(backend: &impl Backend)
         assert_eq!(blocks.last().map(|(n, _)| *n), Some(0));
     }
     for (n, block) in blocks {
-        part.write_at((n * BLOCK) as u64, Bytes::copy_from_slice(block)).await.expect("written");
+        part.write(at((n * BLOCK) as u64), Bytes::copy_from_slice(block)).await.expect("written");
     }
     assert!(names(&*store, "").await.is_empty());
     part.commit().await.expect("committed");
@@ -139,7 +139,7 @@ pub async fn an_overwritten_file_is_replaced_at_commit_and_not_before(backend: &
     let Some(store) = receiving(backend).await else { return };
     put(&*store, "a", b"old").await;
     let part = store.receive(&newer("a", 6, Existing::Overwrite)).await.expect("may be replaced");
-    part.write_at(0, Bytes::from_static(b"newnew")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"newnew")).await.expect("written");
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "old");
     assert_eq!(part.commit().await.expect("committed"), path("a"));
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "newnew");
@@ -178,7 +178,7 @@ pub async fn a_renaming_second_run_finds_what_the_first_wrote(backend: &impl Bac
 pub async fn a_name_taken_meanwhile_is_not_replaced(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     let part = store.receive(&incoming("a (2)", 3)).await.expect("free");
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("written");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
     put(&*store, "a", b"one").await;
     let given = deliver(&*store, &newer("a", 3, Existing::Rename), b"two").await.expect("arrives");
     assert_eq!(given, path("a (2)"));
@@ -198,11 +198,11 @@ pub async fn one_file_is_received_once_at_a_time(backend: &impl Backend) {
         }
     } else {
         let late = store.receive(&newer("a", 5, Existing::Keep)).await.expect("it cannot tell");
-        late.write_at(0, Bytes::from_static(b"later")).await.expect("written");
+        late.write(at(0), Bytes::from_static(b"later")).await.expect("written");
         second = Some(late);
     }
     let other = store.receive(&incoming("b", 3)).await.expect("another file is free");
-    part.write_at(0, Bytes::from_static(b"abc")).await.expect("it was not disturbed");
+    part.write(at(0), Bytes::from_static(b"abc")).await.expect("it was not disturbed");
     part.commit().await.expect("committed");
     other.discard().await.expect("discarded");
     if let Some(second) = second {

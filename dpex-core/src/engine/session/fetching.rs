@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::event::{Event, Failure};
-use super::held::Held;
 use super::link::Draft;
 use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
-use crate::store::{ListQuery, Meta, Page, StoreError};
+use crate::store::{Held, ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame;
@@ -490,7 +489,9 @@ impl Fetching {
         let code = match error {
             StoreError::Same => FailCode::Cancelled,
             StoreError::BadName(_) | StoreError::Exists | StoreError::Busy => FailCode::Refused,
-            StoreError::NotFound | StoreError::Changed | StoreError::Full | StoreError::Io(_) => FailCode::Io,
+            StoreError::NotFound | StoreError::Changed | StoreError::Gone | StoreError::Full | StoreError::Io(_) => {
+                FailCode::Io
+            }
         };
         self.give_up(id, code, Failure::Store(error), control);
     }

@@ -1,21 +1,9 @@
 //! What a client has of a file from an earlier try: where it goes on.
 
-use std::collections::BTreeMap;
-
+use crate::store::Held;
 use crate::transfer::Geometry;
-use crate::types::{Digest, RangeSet, Version};
+use crate::types::{Digest, RangeSet};
 use crate::wire::message::{MAX_HELD_RANGES, Resume};
-
-/// Blocks of one version of a file that are verified and on the disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The version they belong to.
-    pub version: Version,
-    /// They are `2^block_log2` bytes each.
-    pub block_log2: u8,
-    /// Their values, by number.
-    pub values: BTreeMap<u64, Digest>,
-}
 
 impl Held {
     /// What of it fits in a `get`: the first [`MAX_HELD_RANGES`] ranges. Nothing if nothing is held.
@@ -37,6 +25,7 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Version;
 
     fn held(blocks: impl Iterator<Item = u64>) -> Held {
         let values = blocks.map(|index| (index, Digest([1; 32]))).collect();

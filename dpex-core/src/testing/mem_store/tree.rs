@@ -6,8 +6,11 @@ use std::io;
 use bytes::Bytes;
 
 use super::{Fault, synthetic_bytes};
-use crate::store::{Entry, EntryKind, Existing, Incoming, ListQuery, MAX_NAMED, Meta, Page, Skipped, StoreError};
-use crate::types::{RangeSet, SharePath, Timestamp, Version};
+use crate::store::{
+    Entry, EntryKind, Existing, Held, Incoming, Leftover, ListQuery, MAX_NAMED, Meta, Page, Skipped, StoreError,
+    Verified,
+};
+use crate::types::{Digest, Fingerprint, RangeSet, SharePath, Timestamp, Version};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -40,12 +43,33 @@ pub(super) enum Content {
     Synthetic { size: u64, seed: u64 },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Part {
     /// Somebody is receiving it.
     pub(super) live: bool,
+    origin: Fingerprint,
+    version: Version,
+    block_log2: u8,
+    values: BTreeMap<u64, Digest>,
     data: Vec<u8>,
     written: RangeSet,
+}
+
+impl Part {
+    fn new(incoming: &Incoming) -> Self {
+        let Incoming { origin, block_log2, meta, .. } = *incoming;
+        let (values, data, written) = (BTreeMap::new(), Vec::new(), RangeSet::new());
+        Self { live: true, origin, version: meta.version, block_log2, values, data, written }
+    }
+
+    pub(super) fn held(&self) -> Held {
+        Held { version: self.version, block_log2: self.block_log2, values: self.values.clone() }
+    }
+
+    fn has(&self, held: &Held) -> bool {
+        let has_value = |(index, value): (&u64, &Digest)| self.values.get(index) == Some(value);
+        self.version == held.version && self.block_log2 == held.block_log2 && held.values.iter().all(has_value)
+    }
 }
 
 impl Content {
@@ -168,8 +192,16 @@ impl State {
         Ok(page)
     }
 
+    pub(super) fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
+        match self.parts.get(path) {
+            Some(part) if part.live => Err(StoreError::Busy),
+            Some(part) if part.origin == *origin && !part.values.is_empty() => Ok(Some(part.held())),
+            _ => Ok(None),
+        }
+    }
+
     pub(super) fn receive(&mut self, incoming: &Incoming) -> Result<(), StoreError> {
-        let Incoming { path, meta, existing } = incoming;
+        let Incoming { path, meta, existing, .. } = incoming;
         check_name(path)?;
         let parent = path.parent().unwrap_or_default();
         if !self.is_free_for_folder(&parent) {
@@ -186,11 +218,24 @@ impl State {
             return Err(StoreError::Busy);
         }
         self.make_folders(&parent);
-        self.parts.remove(path);
+        if let Some(held) = &incoming.held {
+            let part = self.parts.get_mut(path).filter(|part| part.origin == incoming.origin && part.has(held));
+            part.ok_or(StoreError::Gone)?.live = true;
+            return Ok(());
+        }
+        if let Some(old) = self.parts.remove(path)
+            && incoming.leftover == Leftover::Keep
+            && !old.values.is_empty()
+        {
+            let name = parent.join(&format!("{}.part", path.file_name().unwrap_or_default()));
+            let name = name.map_err(|_| StoreError::BadName("a suffix does not fit on it"))?;
+            let free = std::iter::once(name.clone()).chain(siblings(&name)).find(|name| !self.nodes.contains_key(name));
+            self.put(&free.ok_or(StoreError::Exists)?, Content::Bytes(old.data.into()), Timestamp::EPOCH, false);
+        }
         if !self.has_room(meta.size) {
             return Err(StoreError::Full);
         }
-        self.parts.insert(path.clone(), Part { live: true, ..Part::default() });
+        self.parts.insert(path.clone(), Part::new(incoming));
         Ok(())
     }
 
@@ -205,7 +250,8 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, incoming: &Incoming, offset: u64, data: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, incoming: &Incoming, block: Verified, data: &[u8]) -> Result<(), StoreError> {
+        let Verified { index, offset, value } = block;
         let end = offset.saturating_add(data.len() as u64);
         if end > incoming.meta.size {
             return Err(broken("a write past the announced size"));
@@ -226,11 +272,12 @@ impl State {
         }
         part.data[from..to].copy_from_slice(data);
         part.written.insert(offset..end);
+        part.values.insert(index, value);
         Ok(())
     }
 
     pub(super) fn commit(&mut self, incoming: &Incoming) -> Result<SharePath, StoreError> {
-        let Incoming { path, meta, existing } = incoming;
+        let Incoming { path, meta, existing, .. } = incoming;
         let Some(part) = self.parts.get(path) else { return Err(broken("the part is gone")) };
         if !part.written.covers(0..meta.size) {
             return Err(broken("the part is not complete"));

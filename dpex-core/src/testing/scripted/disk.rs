@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::engine::{DiskReply, DiskRequest, WriteError};
-use crate::store::{Existing, FileStore as _, Incoming, Meta, PartialFile, SourceFile, StoreError};
+use crate::store::{Existing, FileStore as _, Incoming, Meta, PartialFile, SourceFile, StoreError, Verified};
 use crate::testing::{MemStore, ready};
 use crate::transfer::{Block, block_value};
 use crate::types::{Digest, SharePath};
@@ -104,7 +104,7 @@ impl Disk {
 
     fn receive(&mut self, id: RequestId, meta: Meta) -> Result<(), StoreError> {
         let path = self.names.get(&id).cloned().ok_or(StoreError::NotFound)?;
-        let part = ready(self.store.receive(&Incoming { path, meta, existing: Existing::Keep }))?;
+        let part = ready(self.store.receive(&Incoming::anew(path, meta, Existing::Keep)))?;
         self.parts.insert(id, part);
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Disk {
             return Err(WriteError::Mismatch);
         }
         let part = self.parts.get(&id).ok_or(StoreError::NotFound)?;
-        ready(part.write_at(block.offset, bytes))?;
+        ready(part.write(Verified { index: block.index, offset: block.offset, value }, bytes))?;
         Ok(())
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bad::Caught;
-use super::disk::{Disk, DiskConfig, Sidecar};
-use crate::engine::{CloseReason, Connector, Event, Failure, Held, Limits, Session};
+use super::disk::{Disk, DiskConfig};
+use crate::engine::{CloseReason, Connector, Event, Failure, Limits, Session};
 use crate::seal::Peering;
-use crate::store::{Meta, Page};
+use crate::store::{Held, Meta, Page};
 use crate::suite::IdentityKey;
 use crate::testing::{MemStore, NullSuite};
 use crate::types::{Digest, Secret, SharePath, Timestamp};
@@ -95,8 +95,6 @@ pub struct ClientHost {
     pub(super) generation: u64,
     pub(super) standing: Standing,
     pub(super) paths: BTreeMap<RequestId, SharePath>,
-    /// What is on its disk of files that are not whole yet.
-    pub(super) sidecars: BTreeMap<SharePath, Sidecar>,
     pub(super) outcomes: BTreeMap<RequestId, Outcome>,
     pub(super) offers: BTreeMap<RequestId, Meta>,
     pub(super) notices: Vec<String>,
@@ -171,10 +169,10 @@ impl ClientHost {
         self.key_warnings
     }
 
-    /// What of a file is on its disk, verified, from an earlier try.
+    /// What of a file is on its disk, verified, from an earlier try, or from one that still goes on.
     #[must_use]
     pub fn held(&self, path: &SharePath) -> Option<Held> {
-        self.sidecars.get(path).map(Sidecar::held)
+        self.store.part(path)
     }
 
     /// Changes how it behaves; limits and time-outs count from the next connection on.

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use crate::engine::{DiskReply, DiskRequest, Held, WriteError};
-use crate::store::{Existing, FileStore as _, Incoming, PartialFile, SourceFile, StoreError};
+use crate::engine::{DiskReply, DiskRequest, WriteError};
+use crate::store::{Existing, FileStore as _, Incoming, PartialFile, SourceFile, StoreError, Verified};
 use crate::testing::{MemStore, ready};
-use crate::transfer::{Block, DEFAULT_BLOCK_LOG2, block_value};
-use crate::types::{Digest, SharePath, Version};
+use crate::transfer::block_value;
+use crate::types::SharePath;
 use crate::wire::message::RequestId;
 
 /// How slow a disk is.
@@ -25,39 +23,6 @@ pub struct DiskConfig {
 impl Default for DiskConfig {
     fn default() -> Self {
         Self { latency: Duration::from_micros(200), rate: 500_000_000 }
-    }
-}
-
-/// What outlives a session of a file that is not whole yet: its verified blocks and their values.
-#[derive(Debug)]
-pub(super) struct Sidecar {
-    version: Version,
-    blocks: BTreeMap<u64, (Block, Bytes, Digest)>,
-}
-
-impl Sidecar {
-    pub(super) fn held(&self) -> Held {
-        let values = self.blocks.iter().map(|(index, (_, _, value))| (*index, *value)).collect();
-        Held { version: self.version, block_log2: DEFAULT_BLOCK_LOG2, values }
-    }
-}
-
-/// What a client's disk knows beside the store.
-pub(super) struct Kept<'a> {
-    /// Where the file of a request goes.
-    pub(super) paths: &'a BTreeMap<RequestId, SharePath>,
-    pub(super) sidecars: &'a mut BTreeMap<SharePath, Sidecar>,
-}
-
-impl Kept<'_> {
-    fn sidecar(&mut self, id: RequestId) -> Option<&mut Sidecar> {
-        self.sidecars.get_mut(self.paths.get(&id)?)
-    }
-
-    fn forget(&mut self, id: RequestId) {
-        if let Some(path) = self.paths.get(&id) {
-            self.sidecars.remove(path);
-        }
     }
 }
 
@@ -89,12 +54,12 @@ impl Disk {
         *free_at
     }
 
-    /// Carries a request out. `kept` is what a client's disk knows beside the store.
+    /// Carries a request out. `paths` says where the files of a client's requests go.
     pub(super) fn run(
         &mut self,
         store: &MemStore,
         request: DiskRequest,
-        kept: Option<&mut Kept<'_>>,
+        paths: Option<&BTreeMap<RequestId, SharePath>>,
     ) -> Option<DiskReply> {
         self.outstanding -= 1;
         Some(match request {
@@ -124,31 +89,17 @@ impl Disk {
                 return None;
             }
             DiskRequest::Receive { id, meta, resumed } => {
-                let Kept { paths, sidecars } = kept?;
-                let path = paths.get(&id)?.clone();
-                let incoming = Incoming { path: path.clone(), meta, existing: Existing::Keep };
-                let part = match ready(store.receive(&incoming)) {
-                    Ok(part) => part,
-                    Err(e) => return Some(DiskReply::Ready { id, result: Err(e) }),
-                };
-                if !resumed {
-                    sidecars.remove(&path);
-                }
-                let begun = Sidecar { version: meta.version, blocks: BTreeMap::new() };
-                let sidecar = sidecars.entry(path).or_insert(begun);
-                let mut held = sidecar.blocks.values();
-                let result = held.try_for_each(|(block, bytes, _)| ready(part.write_at(block.offset, bytes.clone())));
-                self.parts.insert(id, part);
-                DiskReply::Ready { id, result }
+                let path = paths?.get(&id)?.clone();
+                let anew = Incoming::anew(path, meta, Existing::Keep);
+                let held = if resumed { ready(store.held(&anew.path, &anew.origin)) } else { Ok(None) };
+                let part = held.and_then(|held| ready(store.receive(&Incoming { held, ..anew })));
+                DiskReply::Ready { id, result: part.map(|part| drop(self.parts.insert(id, part))) }
             }
             DiskRequest::Write { id, block, bytes, value } => {
                 let result = if block_value(&block, &bytes) == value {
                     let part = self.parts.get(&id).ok_or_else(not_open);
-                    let written = part.and_then(|part| ready(part.write_at(block.offset, bytes.clone())));
-                    if let (Ok(()), Some(sidecar)) = (&written, kept.and_then(|kept| kept.sidecar(id))) {
-                        sidecar.blocks.insert(block.index, (block, bytes, value));
-                    }
-                    written.map_err(WriteError::Store)
+                    let verified = Verified { index: block.index, offset: block.offset, value };
+                    part.and_then(|part| ready(part.write(verified, bytes))).map_err(WriteError::Store)
                 } else {
                     Err(WriteError::Mismatch)
                 };
@@ -156,17 +107,12 @@ impl Disk {
             }
             DiskRequest::Commit { id } => {
                 let part = self.parts.remove(&id).ok_or_else(not_open);
-                let result = part.and_then(|part| ready(part.commit()));
-                if let (Ok(_), Some(kept)) = (&result, kept) {
-                    kept.forget(id);
-                }
-                DiskReply::Committed { id, result }
+                DiskReply::Committed { id, result: part.and_then(|part| ready(part.commit())) }
             }
             DiskRequest::Discard { id } => {
                 if let Some(part) = self.parts.remove(&id) {
                     // A part that cannot be removed is a later run's to find.
                     let _ = ready(part.discard());
-                    kept?.forget(id);
                 }
                 self.free_at.remove(&id);
                 return None;

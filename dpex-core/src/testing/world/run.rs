@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::client::{Standing, State};
-use super::disk::{Disk, Kept};
+use super::disk::Disk;
 use super::server::ServerSession;
 use super::trace::Mark;
 use super::{ClientId, Way, World};
@@ -145,8 +145,7 @@ impl World {
                     return;
                 }
                 let State::Connected { session, disk } = &mut host.state else { return };
-                let mut kept = Kept { paths: &host.paths, sidecars: &mut host.sidecars };
-                if let Some(reply) = disk.run(&host.store, request, Some(&mut kept)) {
+                if let Some(reply) = disk.run(&host.store, request, Some(&host.paths)) {
                     session.handle_disk(now, reply);
                 }
             }
