@@ -100,14 +100,21 @@ Example:  dpex client init --name alice > alice.json")]
     Ls(LsArgs),
     /// Fetch files, folders, or what a pattern such as '*.pdf' matches
     #[command(after_help = "\
-Files that are here already are not fetched again, so the same command can be run again after an
-interruption; the file it was at starts over. \"Already here\" means: of the same name, size and time.
-Nothing is read to find out; a file that differs in either is kept, unless --overwrite or --rename is given.
+Files that are here already are not fetched again, and a file that was interrupted goes on where it was:
+just run the same command again. \"Already here\" means: as it was when it was fetched, or of the same name, size
+and time. A file of another time is compared by its hash; one that differs is kept, unless --overwrite or
+--rename is given.
 
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),
-    /// Fetch everything on offer; a second run fetches only what is new, or has another size or time
+    /// Fetch everything on offer; a second run fetches only what is new or has changed
     Getall(GetallArgs),
+    /// Compare what is here with what the server has, by content, and name what differs
+    #[command(after_help = "\
+Reads every file here and asks the server for its hash; nothing is fetched or changed.
+
+Example:  dpex client verify photos --to ~/Downloads")]
+    Verify(VerifyArgs),
 }
 
 /// `dpex server ...`
@@ -180,8 +187,8 @@ pub(crate) struct WhichServer {
 /// Where received files go, and what happens to names that are taken.
 #[derive(Args, Debug)]
 pub(crate) struct Receiving {
-    /// Folder to put the files into, or an object store's URL such as s3://bucket/prefix [default: the current folder,
-    /// or `to` in the settings]
+    /// Folder to put the files into, or an object store's URL such as s3://bucket/prefix; `-` writes one file to standard
+    /// output [default: the current folder, or `to` in the settings]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
     /// Replace files of the same name that differ in size or time
@@ -190,6 +197,12 @@ pub(crate) struct Receiving {
     /// Keep files of the same name that differ in size or time, and put the new one beside as `name (2)`
     #[arg(long)]
     pub(crate) rename: bool,
+    /// Keep what had arrived of a file that has changed on the server since, as an ordinary file ending in .part
+    #[arg(long)]
+    pub(crate) keep_changed_part: bool,
+    /// Give up after so long without progress, such as 90s or 10m [default: 2m]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
 }
 
 /// `dpex client ls`
@@ -200,6 +213,13 @@ pub(crate) struct LsArgs {
     /// Also sizes and times
     #[arg(short)]
     pub(crate) long: bool,
+    /// Only files that are not in the target folder yet or differ from those there, in all folders: what `getall` would
+    /// be about
+    #[arg(long)]
+    pub(crate) new: bool,
+    /// The target folder that --new looks at [default: the current folder, or `to` in the settings]
+    #[arg(long, value_name = "DIR", requires = "new")]
+    pub(crate) to: Option<PathBuf>,
     /// Which server
     #[command(flatten)]
     pub(crate) server: WhichServer,
@@ -219,9 +239,25 @@ pub(crate) struct GetArgs {
     pub(crate) server: WhichServer,
 }
 
+/// `dpex client verify`
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// A folder, or a file, on the server [default: everything]
+    pub(crate) path: Option<String>,
+    /// The folder to look at [default: the current folder, or `to` in the settings]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Which server
+    #[command(flatten)]
+    pub(crate) server: WhichServer,
+}
+
 /// `dpex client getall`
 #[derive(Args, Debug)]
 pub(crate) struct GetallArgs {
+    /// Also compare the content of what is here already with the server's, by its hash
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Where to
     #[command(flatten)]
     pub(crate) receiving: Receiving,

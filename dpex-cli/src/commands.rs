@@ -6,12 +6,14 @@ mod client_init;
 mod client_ls;
 mod client_servers;
 mod client_update;
+mod client_verify;
 mod config;
 mod connection;
 mod demo;
 mod documents;
 mod failures;
 mod generated;
+mod line;
 mod lookup;
 mod runtime;
 mod selection;
@@ -89,6 +91,7 @@ fn client(context: &Context, command: ClientCommand) -> CliResult {
         ClientCommand::Ls(args) => client_ls::run(context, &args),
         ClientCommand::Get(args) => client_get::get(context, &args),
         ClientCommand::Getall(args) => client_get::getall(context, &args),
+        ClientCommand::Verify(args) => client_verify::run(context, &args),
     }
 }
 

@@ -8,6 +8,7 @@
 //! Everything secret is a file of mode 0600 in folders of mode 0700; anything looser is refused, never mended
 //! silently, because somebody may have read it already.
 
+mod fetched;
 mod identity;
 mod lock;
 mod modes;
@@ -17,8 +18,10 @@ mod record;
 mod secret_file;
 mod servers;
 mod stamps;
+mod values;
 
 use data_encoding::BASE64;
+use dpex_core::enrol::Slug;
 use dpex_core::suite::CipherSuite;
 use dpex_core::types::Secret;
 use std::fmt;
@@ -29,6 +32,7 @@ use etcetera::BaseStrategy as _;
 
 use crate::error::{Blame, CliError, CliResult};
 
+pub(crate) use fetched::{Fetched, Ledger};
 pub(crate) use identity::{load_identity, store_identity};
 pub(crate) use lock::Lock;
 pub(crate) use passphrase::{VARIABLE as PASSPHRASE_VARIABLE, chosen as chosen_passphrase};
@@ -36,6 +40,7 @@ pub(crate) use people::{People, Person, Status};
 pub(crate) use secret_file::{create_folder, read as read_secret, write as write_secret};
 pub(crate) use servers::{KnownServer, KnownServers};
 pub(crate) use stamps::Stamps;
+pub(crate) use values::Values;
 
 /// Which of the two a part of the home belongs to. One machine can be both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +227,16 @@ impl Part {
     /// The last handshake stamp of each peer.
     pub(crate) fn stamps(&self) -> Stamps {
         Stamps::new(self.state())
+    }
+
+    /// What was fetched from a server into a folder.
+    pub(crate) fn fetched(&self, server: &Slug, target: &Path) -> CliResult<Ledger> {
+        Ledger::load(&self.state().join("fetched"), server, target)
+    }
+
+    /// Block values of the files that this server has read.
+    pub(crate) fn values(&self) -> Values {
+        Values::new(self.state().join("values"))
     }
 
     /// What must survive a restart, and is of no use elsewhere.

@@ -6,13 +6,18 @@
 
 mod client;
 mod disk;
+mod hashing;
 mod listing;
 mod server;
 mod session;
+mod small;
+mod values;
 
 pub use client::{Client, ConnectError, Fetch, FetchEvent, Stamps, Target, connect};
+pub use hashing::hash_of;
 pub use listing::{ListError, MAX_LISTING, MAX_LISTING_BYTES};
 pub use server::{Host, Record, Server, SessionInfo, StartError};
+pub use values::{BlockValues, Forgetful, MAX_VALUES};
 
 use std::time::SystemTime;
 

@@ -182,8 +182,18 @@ pub enum Existing {
     Keep,
     /// Replace it, at the moment of commit and not before. Still [`StoreError::Same`] if size and mtime agree.
     Overwrite,
+    /// Replace it even if size and mtime agree: its content is known to be another.
+    Replace,
     /// Publish under a free name beside it, such as `report (2).pdf`. Still [`StoreError::Same`] if they agree.
     Rename,
+}
+
+impl Existing {
+    /// May a file of the same name and other content be replaced?
+    #[must_use]
+    pub fn replaces(self) -> bool {
+        matches!(self, Self::Overwrite | Self::Replace)
+    }
 }
 
 /// Why a store refused or failed.
@@ -234,6 +244,12 @@ pub trait FileStore: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Io`].
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError>;
+
+    /// Do many files cost less in one call of [`Self::open_all`] or [`Self::put_all`] than each in its own? Then they are
+    /// gathered.
+    fn gathers(&self) -> bool {
+        false
+    }
 
     /// Opens many files as [`Self::open`] does, and reads those of at most `whole` bytes at once: a store that can do
     /// it in fewer steps for many small files than for each alone does it here. One answer a path, in their order.

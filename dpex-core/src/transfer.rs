@@ -14,7 +14,7 @@ mod tree;
 pub use credit::{Allowance, Grants};
 pub use geometry::{Block, DEFAULT_BLOCK_LOG2, Geometry};
 pub use incoming::{Complete, Incoming, Outcome};
-pub use outgoing::Outgoing;
+pub use outgoing::{Content, Outgoing, Portion};
 pub use stream::{ControlReceiver, ControlSender, MAX_CONTROL_WINDOW};
 pub use tree::{RootBuilder, block_value};
 

@@ -97,6 +97,8 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("offer", Message::Offer { id: 2, meta: meta(), block_log2: 20 }),
         ("sums", Message::Sums { id: 2, first: 0, values: vec![Digest([0x22; 32])] }),
         ("done", Message::Done { id: 2, root }),
+        ("hash", Message::Hash { id: 4, path: path("docs/é.txt") }),
+        ("hashed", Message::Hashed { id: 4, meta: meta(), root }),
         ("got", Message::Got { id: 2, root }),
         ("fail", Message::Fail { id: 3, code: FailCode::NotFound, text: "no such file".into(), used: 0 }),
         ("cancel", Message::Cancel { id: 3 }),
@@ -133,6 +135,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("DATA", written(|out| frame::put_data(out, 2, 1 << 20, b"hello"))),
         ("MAX_DATA", written(|out| frame::put_max_data(out, 8 << 20))),
         ("MAX_CONTROL", written(|out| frame::put_max_control(out, 393_216))),
+        ("ZEROS", written(|out| frame::put_zeros(out, 2, 2 << 20, 1 << 20))),
     ]
 }
 

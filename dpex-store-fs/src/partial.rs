@@ -118,7 +118,7 @@ impl Part {
         let name = path.file_name().ok_or(StoreError::Exists)?;
         match self.incoming.existing {
             Existing::Keep => self.rename_to_free(name)?,
-            Existing::Overwrite => self.replace(name)?,
+            Existing::Overwrite | Existing::Replace => self.replace(name)?,
             Existing::Rename => return self.rename_beside(path, name),
         }
         Ok(path.clone())

@@ -60,11 +60,13 @@ fn make_folders(root: &Folder, path: &SharePath) -> Result<Folder, StoreError> {
 
 /// May the reception begin, seeing what has the name now?
 fn check_target(folder: &Folder, name: &str, incoming: &Incoming) -> Result<(), StoreError> {
-    match target(folder, name, incoming)? {
-        Target::Free => Ok(()),
-        Target::Other if incoming.existing == Existing::Overwrite => Ok(()),
-        Target::Other if incoming.existing == Existing::Rename => check_siblings(folder, name, incoming),
-        Target::Other => Err(StoreError::Exists),
+    match target(folder, name, incoming) {
+        Err(StoreError::Same) if incoming.existing == Existing::Replace => Ok(()),
+        Err(error) => Err(error),
+        Ok(Target::Free) => Ok(()),
+        Ok(Target::Other) if incoming.existing.replaces() => Ok(()),
+        Ok(Target::Other) if incoming.existing == Existing::Rename => check_siblings(folder, name, incoming),
+        Ok(Target::Other) => Err(StoreError::Exists),
     }
 }
 

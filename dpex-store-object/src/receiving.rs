@@ -85,7 +85,7 @@ pub(crate) async fn begin(
     match look(service, path, Some(incoming)).await? {
         Found::Nothing => Ok((path.clone(), claim)),
         Found::Folder => Err(StoreError::Exists),
-        Found::File if incoming.existing == Existing::Overwrite => Ok((path.clone(), claim)),
+        Found::File if incoming.existing.replaces() => Ok((path.clone(), claim)),
         Found::File if incoming.existing == Existing::Rename => {
             Ok((free_sibling(service, path, incoming).await?, claim))
         }

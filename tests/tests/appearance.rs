@@ -68,7 +68,7 @@ fn meeting(keys: &Acquaintance, sizes: &[usize]) -> Vec<Passed> {
     let mut couple = Couple::of(keys.clone());
     let names: Vec<String> = (0..sizes.len()).map(|i| format!("file {i}")).collect();
     for (name, size) in names.iter().zip(sizes) {
-        couple.shelf.put(&SharePath::parse(name).expect("a valid path"), vec![0; *size]);
+        couple.shelf.put(&SharePath::parse(name).expect("a valid path"), vec![7; *size]);
     }
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let log = couple.play(&names, &mut |_, _, _, _| ());

@@ -188,7 +188,8 @@ async fn session(client: Suite, server: Suite) {
     let own = net.bind("192.0.2.2:50000".parse().expect("an address")).expect("free");
     let session = connect(own, config, &Clock::default()).await.expect("connected");
     let received = MemStore::new();
-    let target = Target { store: Arc::new(received.clone()), path: path("folder/file"), existing: Existing::default() };
+    let target =
+        Target::anew(Arc::new(received.clone()), path("folder/file"), Existing::default(), Fingerprint([0; 32]));
     let mut fetch = session.fetch(path("folder/file"), target);
     let end = loop {
         let event = fetch.next().await.expect("a fetch has an end");

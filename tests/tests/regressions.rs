@@ -22,7 +22,7 @@ use dpex_core::engine::{Failure, Rejection};
 use dpex_core::enrol::{Answer, Request};
 use dpex_core::node::{FetchEvent, Record};
 use dpex_core::store::{Entry, EntryKind, StoreError};
-use dpex_core::types::{SharePath, Timestamp};
+use dpex_core::types::{Fingerprint, SharePath, Timestamp};
 use dpex_core::wire::message::{FailCode, Message, decode, encode};
 
 use house::{House, alice, answer, bob, fetch, fetched, mallory, noise, now, opened, path, request, suite};
@@ -278,11 +278,12 @@ async fn a_transfer_that_was_interrupted_leaves_no_name_and_succeeds_when_it_is_
     let into = house.folder("in");
     let client = house.client(0).await;
     let store = dpex_store_fs::FsStore::receive(&into, dpex_store_fs::Options::default()).expect("a folder");
-    let target = dpex_core::node::Target {
-        store: Arc::new(store),
-        path: path("file"),
-        existing: dpex_core::store::Existing::Keep,
-    };
+    let target = dpex_core::node::Target::anew(
+        Arc::new(store),
+        path("file"),
+        dpex_core::store::Existing::Keep,
+        Fingerprint([0; 32]),
+    );
     let mut half = client.fetch(path("file"), target);
     while !matches!(half.next().await, Some(FetchEvent::Progress(_))) {}
     client.leave().await;

@@ -1,58 +1,72 @@
 //! `dpex client get` and `getall`: files, folders and patterns into a folder, verified.
 
 mod choose;
+pub(super) mod compare;
+mod job;
+mod stdout;
 mod tally;
 mod target;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dpex_core::engine::Failure;
-use dpex_core::node::{Client, Fetch, FetchEvent, Target};
-use dpex_core::store::{Entry, EntryKind, Existing, FileStore, ListQuery, Meta, StoreError};
-use dpex_core::types::{Digest, SharePath};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use dpex_core::store::{Entry, EntryKind, Existing, FileStore, Leftover, Meta, StoreError};
+use dpex_core::types::{Fingerprint, SharePath};
 
 use super::connection::Prospect;
+use super::line::Line;
 use super::{Context, failures, runtime};
 use crate::args::{GetArgs, GetallArgs, Receiving, WhichServer};
 use crate::backends;
 use crate::config::Settings;
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::Role;
-use crate::ui::{self, Transfer, Transfers};
+use crate::home::{Ledger, Role};
+use crate::ui::{self, Transfers, size};
 
 use choose::Wanted;
+use compare::Verdict;
+use job::{Job, Wish};
+use stdout::Stdout;
 use tally::Tally;
 use target::Target as Folder;
 
-/// Files under way at once.
-const AT_ONCE: usize = 256;
+/// What stands for standard output.
+const STDOUT: &str = "-";
 
 /// Runs `dpex client get`.
 pub(super) fn get(context: &Context, args: &GetArgs) -> CliResult {
-    run(context, Wanted::Words(&args.names), &args.receiving, &args.server)
+    run(context, Wanted::Words(&args.names), &args.receiving, &args.server, false)
 }
 
 /// Runs `dpex client getall`.
 pub(super) fn getall(context: &Context, args: &GetallArgs) -> CliResult {
-    run(context, Wanted::Everything, &args.receiving, &args.server)
+    run(context, Wanted::Everything, &args.receiving, &args.server, args.verify)
 }
 
-fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &WhichServer) -> CliResult {
+fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &WhichServer, verify: bool) -> CliResult {
     let settings = context.settings(Role::Client)?;
-    let existing = existing(&settings, receiving)?;
-    let to = target(&settings, receiving)?;
+    let patience = patience(&settings, receiving)?;
+    let to = target(&settings, receiving.to.as_deref())?;
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
-    let store: Arc<dyn FileStore> = Arc::new(Folder::new(to.clone(), backends::client_store(&settings, &to)?)?);
-    let tally = runtime::block_on(runtime::connected(prospect.connect(context, &settings), async |client| {
-        fetch_all(context, client, &wanted, &store, existing).await
-    }))?;
-    tally.conclude(context.ui)
+    let mut plan = Plan {
+        existing: existing(&settings, receiving)?,
+        leftover: if receiving.keep_changed_part { Leftover::Keep } else { Leftover::Replace },
+        verify,
+        store: store(&settings, &to)?,
+        ledger: context.home.part(Role::Client).fetched(prospect.name(), &to)?,
+        single: is_stdout(&to),
+    };
+    let connect = Line::connect(context, &settings, &prospect, patience);
+    let tally = runtime::block_on(runtime::lasting(connect, async |line| {
+        let fetched = plan.fetch(context, line, prospect.origin(), &wanted).await;
+        // Also of a command that fails, what it has fetched is remembered.
+        plan.ledger.flush()?;
+        fetched
+    }));
+    plan.ledger.flush()?;
+    tally?.conclude(context.ui)
 }
 
 fn existing(settings: &Settings, receiving: &Receiving) -> CliResult<Existing> {
@@ -74,163 +88,163 @@ fn existing(settings: &Settings, receiving: &Receiving) -> CliResult<Existing> {
     }
 }
 
-fn target(settings: &Settings, receiving: &Receiving) -> CliResult<PathBuf> {
-    match &receiving.to {
-        Some(dir) => Ok(dir.clone()),
+/// How long to go on without progress.
+fn patience(settings: &Settings, receiving: &Receiving) -> CliResult<Duration> {
+    let (text, source) = match &receiving.timeout {
+        Some(text) => (text.clone(), "--timeout".to_owned()),
+        None => (settings.value("timeout")?, settings.source("timeout")),
+    };
+    let seconds = text.trim().parse().ok().map(Duration::from_secs);
+    let parsed = seconds.or_else(|| Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok());
+    parsed.filter(|time| *time >= Duration::from_secs(1)).ok_or_else(|| {
+        CliError::usage(format!("`{text}` in {source} is not a time of at least a second"))
+            .hint("write it as 90s, 10m or 1h")
+    })
+}
+
+/// The folder to receive into.
+pub(super) fn target(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
+    match typed {
+        Some(dir) => Ok(dir.to_owned()),
         None => settings.path("to"),
     }
 }
 
-async fn fetch_all(
-    context: &Context,
-    client: &Client,
-    wanted: &Wanted<'_>,
-    store: &Arc<dyn FileStore>,
-    existing: Existing,
-) -> CliResult<Tally> {
-    let chosen = wanted.choose(client).await?;
-    for word in &chosen.unmatched {
-        ui::not_fetched(context.ui, word, tally::NOT_OFFERED)?;
+fn is_stdout(to: &Path) -> bool {
+    to == Path::new(STDOUT)
+}
+
+/// What opens that folder.
+pub(super) fn store(settings: &Settings, to: &Path) -> CliResult<Arc<dyn FileStore>> {
+    if is_stdout(to) {
+        return Ok(Arc::new(Stdout::default()));
     }
-    let mut tally = Tally::begin(chosen.unmatched, chosen.skipped);
-    let sizes = chosen.entries.iter().map(|e| if let EntryKind::File(m) = &e.kind { m.size } else { 0 });
-    // A server's numbers: any of them may come.
-    let bytes = sizes.fold(0, u64::saturating_add);
-    let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
-    let mut waiting = Vec::new();
-    for entry in chosen.entries {
-        match entry.kind {
-            EntryKind::Folder(_) => make_folder(&**store, &entry.path, &transfers, &mut tally).await?,
-            EntryKind::File(meta) => waiting.push((entry.path, meta)),
+    Ok(Arc::new(Folder::new(to.to_owned(), backends::client_store(settings, to)?)?))
+}
+
+/// What to do with files, and where.
+struct Plan {
+    existing: Existing,
+    leftover: Leftover,
+    /// Compare also what seems to be here.
+    verify: bool,
+    store: Arc<dyn FileStore>,
+    ledger: Ledger,
+    /// The store takes just one file.
+    single: bool,
+}
+
+impl Plan {
+    async fn fetch(
+        &mut self,
+        context: &Context,
+        line: &mut Line<'_>,
+        origin: Fingerprint,
+        wanted: &Wanted<'_>,
+    ) -> CliResult<Tally> {
+        let chosen = wanted.choose(line.client()).await?;
+        if self.single {
+            check_single(&chosen.entries, &chosen.unmatched)?;
         }
+        for word in &chosen.unmatched {
+            ui::not_fetched(context.ui, word, tally::NOT_OFFERED)?;
+        }
+        let mut tally = Tally::begin(chosen.unmatched, chosen.skipped);
+        let sizes = chosen.entries.iter().map(|e| if let EntryKind::File(m) = &e.kind { m.size } else { 0 });
+        // A server's numbers: any of them may come.
+        let bytes = sizes.fold(0, u64::saturating_add);
+        let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
+        let mut files = Vec::new();
+        for entry in chosen.entries {
+            match entry.kind {
+                EntryKind::Folder(_) => self.make_folder(&entry.path, &mut transfers, &mut tally).await?,
+                EntryKind::File(meta) => files.push((entry.path, meta)),
+            }
+        }
+        let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
+        self.check_room(&mut waiting, origin).await?;
+        waiting.reverse();
+        let job =
+            Job { line: &mut *line, store: &self.store, origin, leftover: self.leftover, ledger: &mut self.ledger };
+        let not_begun = job.run(waiting, &mut transfers, &mut tally).await?;
+        tally.not_begun(not_begun);
+        if let Err(error) = self.store.settle().await {
+            tally.not_settled(&error);
+        }
+        transfers.finish();
+        if let Some(reason) = line.client().ended() {
+            tally.disconnected(super::connection::ended(Some(&reason)));
+        }
+        Ok(tally)
     }
-    waiting.reverse();
-    let job = Job { client, store, existing };
-    let not_begun = job.run(waiting, &mut transfers, &mut tally).await?;
-    tally.not_begun(not_begun);
-    transfers.finish();
-    if let Some(reason) = client.ended() {
-        tally.disconnected(super::connection::ended(Some(&reason)));
+
+    async fn make_folder(&self, path: &SharePath, shown: &mut Transfers, tally: &mut Tally) -> CliResult {
+        if self.single {
+            return Ok(());
+        }
+        if let Err(e) = self.store.make_folder(path).await {
+            let line = shown.start(path.as_str(), 0, 0)?;
+            shown.end(&line, &tally.not_stored(path, &e))?;
+        }
+        Ok(())
     }
-    Ok(tally)
-}
 
-async fn make_folder(store: &dyn FileStore, path: &SharePath, shown: &Transfers, tally: &mut Tally) -> CliResult {
-    if let Err(e) = store.make_folder(path).await {
-        let line = shown.start(path.as_str(), 0, 0)?;
-        shown.end(&line, &tally.not_stored(path, &e))?;
-    }
-    Ok(())
-}
-
-/// Many files into one store.
-struct Job<'a> {
-    client: &'a Client,
-    store: &'a Arc<dyn FileStore>,
-    existing: Existing,
-}
-
-impl Job<'_> {
-    /// Fetches files, the last of `waiting` first, a bounded number at a time. Returns how many were not begun.
-    async fn run(
+    /// What is to be done for files: nothing for those that are here, or are kept as they are.
+    async fn wishes(
         &self,
-        mut waiting: Vec<(SharePath, Meta)>,
+        files: Vec<(SharePath, Meta)>,
         shown: &mut Transfers,
         tally: &mut Tally,
-    ) -> CliResult<usize> {
-        let (progress, mut news) = mpsc::channel(AT_ONCE);
-        let mut fetches = JoinSet::new();
-        let mut under_way: BTreeMap<SharePath, Transfer> = BTreeMap::new();
-        loop {
-            while under_way.len() < AT_ONCE && !tally.is_hopeless() {
-                let Some((path, meta)) = waiting.pop() else { break };
-                let line = shown.start(path.as_str(), meta.size, 0)?;
-                match self.look_before(&path, &meta).await {
-                    Here::Same => shown.end(&line, &tally.same())?,
-                    Here::Other if self.existing == Existing::Keep => shown.end(&line, &tally.differs(&path))?,
-                    Here::Other | Here::Nothing => {
-                        fetches.spawn(follow(self.fetch(&path), path.clone(), progress.clone()));
-                        under_way.insert(path, line);
-                    }
-                }
-            }
-            // Each task ends when its file does, so this waits for nothing that nobody will send.
-            let (path, end) = tokio::select! {
-                Some((path, written)) = news.recv() => {
-                    if let Some(line) = under_way.get_mut(&path) {
-                        shown.advance(line, written, Instant::now())?;
-                    }
+    ) -> CliResult<Vec<Wish>> {
+        let verdicts = compare::judge_all(&*self.store, &self.ledger, &files).await?;
+        let mut wishes = Vec::new();
+        for ((path, meta), verdict) in files.into_iter().zip(verdicts) {
+            let end = match verdict {
+                Verdict::Here if !self.verify => tally.same(),
+                Verdict::Other if self.existing == Existing::Keep => tally.differs(&path),
+                _ => {
+                    let compare = matches!(verdict, Verdict::Here | Verdict::Unsure);
+                    wishes.push(Wish::new(path, meta, self.existing, compare));
                     continue;
                 }
-                joined = fetches.join_next() => match joined {
-                    Some(ended) => ended.map_err(|e| CliError::new(Blame::Internal, format!("a task failed: {e}")))?,
-                    None => return Ok(waiting.len()),
-                },
             };
-            let Some(line) = under_way.remove(&path) else { continue };
-            let end = match end {
-                Ok(Arrived { name, root, size }) => tally.finished(&path, &name, root, size),
-                Err(failure) => tally.failed(&path, &failure),
-            };
+            let line = shown.start(path.as_str(), meta.size, 0)?;
             shown.end(&line, &end)?;
         }
+        Ok(wishes)
     }
 
-    /// What is here already need not be asked for. Like others that look quickly, this compares time and size, and reads
-    /// nothing.
-    async fn look_before(&self, path: &SharePath, meta: &Meta) -> Here {
-        let query = ListQuery { path: path.clone(), after: None, limit: 1, recursive: false };
-        let here = self.store.list(&query).await.ok().and_then(|page| page.entries.into_iter().next());
-        match here {
-            Some(Entry { path: found, kind: EntryKind::File(m) }) if found == *path => {
-                if (m.size, m.mtime) == (meta.size, meta.mtime) { Here::Same } else { Here::Other }
+    /// Looks whether all of it will fit before the first byte is asked for. What is here in part has its room already.
+    async fn check_room(&self, wishes: &mut [Wish], origin: Fingerprint) -> CliResult {
+        let Some(room) = self.store.room().await else { return Ok(()) };
+        let mut needed = 0_u64;
+        for wish in wishes.iter_mut().filter(|wish| !wish.compare) {
+            let mut missing = wish.meta.size;
+            if missing > room {
+                // Only then is it worth a look at what is here of it. Whoever else receives it is met later.
+                wish.held = self.store.held(&wish.path, &origin).await.ok().flatten();
+                let held = wish.held.iter().filter(|held| held.version == wish.meta.version);
+                let blocks: u64 = held.map(|held| held.values.len() as u64 * (1 << held.block_log2)).sum();
+                missing = missing.saturating_sub(blocks);
             }
-            _ => Here::Nothing,
+            needed = needed.saturating_add(missing);
         }
-    }
-
-    fn fetch(&self, path: &SharePath) -> Fetch {
-        let target = Target { store: Arc::clone(self.store), path: path.clone(), existing: self.existing };
-        self.client.fetch(path.clone(), target)
-    }
-}
-
-/// What has a file's name here.
-enum Here {
-    /// Nothing, or nothing that is a file.
-    Nothing,
-    /// A file of the same time and size.
-    Same,
-    /// Another file, or the same with another time.
-    Other,
-}
-
-/// A file that is complete, verified and under its name.
-struct Arrived {
-    name: SharePath,
-    root: Digest,
-    size: u64,
-}
-
-/// Passes on how far a file has come, until it ends.
-async fn follow(
-    mut fetch: Fetch,
-    path: SharePath,
-    progress: mpsc::Sender<(SharePath, u64)>,
-) -> (SharePath, Result<Arrived, Failure>) {
-    let end = loop {
-        match fetch.next().await {
-            Some(FetchEvent::Offered(_)) => {}
-            Some(FetchEvent::Progress(written)) => {
-                // If nobody listens any more, the command is over and this task with it.
-                let _ = progress.send((path.clone(), written)).await;
-            }
-            Some(FetchEvent::Finished { path: name, root, size }) => break Ok(Arrived { name, root, size }),
-            Some(FetchEvent::Failed(failure)) => break Err(failure),
-            None => break Err(Failure::Disconnected),
+        if needed <= room {
+            return Ok(());
         }
-    };
-    (path, end)
+        let message = format!("the disk has room for {}, and {} are needed", size(room), size(needed));
+        Err(CliError::new(Blame::Disk, message)
+            .hint("make room, choose another folder with --to DIR, or fetch less at a time"))
+    }
+}
+
+/// Standard output takes one file and nothing else.
+fn check_single(entries: &[Entry], unmatched: &[String]) -> CliResult {
+    let files = entries.iter().filter(|entry| matches!(entry.kind, EntryKind::File(_))).count();
+    if entries.len() == 1 && files == 1 && unmatched.is_empty() || entries.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::usage("--to - takes exactly one file").hint("name one file, as `dpex client ls` lists it"))
 }
 
 /// The reason of a store, for the tally's use.

@@ -1,14 +1,16 @@
 //! `dpex client ls`: what is on offer.
 
-use dpex_core::store::{Entry, EntryKind};
+use dpex_core::store::{Entry, EntryKind, FileStore};
 use dpex_core::types::SharePath;
 use serde_json::json;
 
+use super::client_get::compare::{self, Verdict};
+use super::client_get::{store, target};
 use super::connection::Prospect;
 use super::{Context, failures, runtime};
 use crate::args::LsArgs;
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::Role;
+use crate::home::{Ledger, Role};
 use crate::ui::{Table, Ui, escape, minute, size};
 
 /// Runs it.
@@ -16,18 +18,42 @@ pub(super) fn run(context: &Context, args: &LsArgs) -> CliResult {
     let settings = context.settings(Role::Client)?;
     let path = shelf_path(args.path.as_deref().unwrap_or(""))?;
     let prospect = Prospect::find(context, &settings, &args.server)?;
+    let here = if args.new {
+        let to = target(&settings, args.to.as_deref())?;
+        let ledger = context.home.part(Role::Client).fetched(prospect.name(), &to)?;
+        Some((store(&settings, &to)?, ledger))
+    } else {
+        None
+    };
     let listed = runtime::connected(prospect.connect(context, &settings), async |client| {
-        client.list(&path, false).await.map_err(|e| failures::listing(&e, &path, client))
+        let listed = client.list(&path, here.is_some()).await;
+        let (entries, skipped) = listed.map_err(|e| failures::listing(&e, &path, client))?;
+        match &here {
+            Some((store, ledger)) => Ok((new(&**store, ledger, entries).await?, skipped)),
+            None => Ok((entries, skipped)),
+        }
     });
     let (entries, skipped) = runtime::block_on(listed)?;
     show(context.ui, args.long, &entries)?;
     if entries.is_empty() && !context.ui.json {
-        context.ui.say("nothing is on offer here");
+        context.ui.say(if args.new { "nothing is new" } else { "nothing is on offer here" });
     }
     match skipped {
         0 => Ok(()),
         n => Err(CliError::new(Blame::Partial, failures::left_out(n)).hint(failures::LEFT_OUT_HINT)),
     }
+}
+
+/// The files that are not here yet, or are others than those here.
+async fn new(store: &dyn FileStore, ledger: &Ledger, entries: Vec<Entry>) -> CliResult<Vec<Entry>> {
+    let file = |entry: &Entry| match entry.kind {
+        EntryKind::File(meta) => Some((entry.path.clone(), meta)),
+        EntryKind::Folder(_) => None,
+    };
+    let files: Vec<_> = entries.iter().filter_map(file).collect();
+    let verdicts = compare::judge_all(store, ledger, &files).await?;
+    let files = files.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Here);
+    Ok(files.map(|((path, meta), _)| Entry { path, kind: EntryKind::File(meta) }).collect())
 }
 
 /// A path as a person types it.

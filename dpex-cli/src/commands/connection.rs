@@ -10,7 +10,7 @@ use dpex_core::enrol::{Endpoint, Host, Slug};
 use dpex_core::node::{self, Client, ConnectError};
 use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::suite::{CipherSuite, IdentityKey};
-use dpex_core::types::{EnrolmentId, Timestamp};
+use dpex_core::types::{EnrolmentId, Fingerprint, Timestamp};
 use dpex_core::wire::frame::CloseCode;
 
 use super::{Context, lookup};
@@ -36,6 +36,16 @@ pub(super) struct Prospect {
 }
 
 impl Prospect {
+    /// What the server is called here.
+    pub(super) fn name(&self) -> &Slug {
+        &self.name
+    }
+
+    /// Who the server is.
+    pub(super) fn origin(&self) -> Fingerprint {
+        self.known.grant.server
+    }
+
     /// Finds the server that was meant, and loads what belongs to it. Nothing is sent.
     pub(super) fn find(context: &Context, settings: &Settings, which: &WhichServer) -> CliResult<Self> {
         let part = context.home.part(Role::Client);
@@ -49,7 +59,7 @@ impl Prospect {
     }
 
     /// Connects, trying one address after the other.
-    pub(super) async fn connect(self, context: &Context, settings: &Settings) -> CliResult<Client> {
+    pub(super) async fn connect(&self, context: &Context, settings: &Settings) -> CliResult<Client> {
         let waiting = Waiting::begin(context.ui, &format!("connecting to {}", self.name));
         let mut failure = None;
         for endpoint in &self.known.grant.endpoints {

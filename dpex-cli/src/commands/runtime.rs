@@ -4,6 +4,7 @@ use dpex_core::node::Client;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::line::Line;
 use crate::error::{Blame, CliError, CliResult};
 
 /// Threads for file and RSA work. The node bounds what runs at a time; this bounds the memory of idle threads.
@@ -39,6 +40,31 @@ pub(super) async fn connected<T>(
     };
     tokio::select! {
         () = client.close() => {}
+        () = &mut stop => {}
+    }
+    result
+}
+
+/// The same over a connection that is made anew when it fails.
+pub(super) async fn lasting<'a, T>(
+    connect: impl Future<Output = CliResult<Line<'a>>>,
+    work: impl AsyncFnOnce(&mut Line<'a>) -> CliResult<T>,
+) -> CliResult<T> {
+    let mut stop = std::pin::pin!(interrupted());
+    let mut line = tokio::select! {
+        connected = connect => connected?,
+        () = &mut stop => return Err(stopped()),
+    };
+    let result = tokio::select! {
+        result = work(&mut line) => Some(result),
+        () = &mut stop => None,
+    };
+    let Some(result) = result else {
+        line.leave().await;
+        return Err(stopped());
+    };
+    tokio::select! {
+        () = line.close() => {}
         () = &mut stop => {}
     }
     result

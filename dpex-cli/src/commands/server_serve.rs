@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     let own = dpex_core::enrol::fingerprint(suite, identity.public().spki());
     let (people, shelves) = people(context, &part, &settings, suite, own)?;
     let address = address(&settings, args)?;
-    let host = Arc::new(Host::new(context.ui, context.log.clone(), part.stamps(), shelves));
+    let host = Arc::new(Host::new(context.ui, context.log.clone(), part.stamps(), part.values(), shelves));
     runtime::block_on(async {
         let transport = backends::bind(&settings, address)?;
         let bound = transport.local_addr().map_err(|e| CliError::new(Blame::Internal, e.to_string()))?;

@@ -14,6 +14,8 @@ use crate::error::CliResult;
 
 /// How often a program is told about the same file.
 const EVERY: Duration = Duration::from_secs(1);
+/// Lines of single files at once. More would not fit on a screen, and those of small files come and go unread.
+const MOST_LINES: usize = 8;
 /// How often the screen is drawn.
 const FRAMES_A_SECOND: u8 = 8;
 
@@ -25,6 +27,8 @@ pub(crate) struct Transfers {
     all: ProgressBar,
     begun: Instant,
     shown: bool,
+    /// Lines of single files among them.
+    drawn: usize,
 }
 
 /// One file under way.
@@ -34,6 +38,8 @@ pub(crate) struct Transfer {
     size: u64,
     have: u64,
     line: ProgressBar,
+    /// The line is among those that are drawn.
+    drawn: bool,
     told: Option<Instant>,
 }
 
@@ -59,14 +65,13 @@ impl Transfers {
         let lines = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let all = lines.add(ProgressBar::new(bytes));
         all.set_style(style("{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"));
-        Self { ui, lines, all, begun: now, shown: false }
+        Self { ui, lines, all, begun: now, shown: false, drawn: 0 }
     }
 
     /// A file begins, of which `have` bytes were there already.
     pub(crate) fn start(&self, path: &str, bytes: u64, have: u64) -> CliResult<Transfer> {
-        let line = self.lines.insert_before(&self.all, ProgressBar::new(bytes));
-        line.set_style(style("  {msg} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}"));
-        line.set_message(escape(path).into_owned());
+        let line = ProgressBar::hidden();
+        line.set_length(bytes);
         line.set_position(have);
         // What was there already is no speed.
         line.reset_eta();
@@ -74,13 +79,58 @@ impl Transfers {
         if self.ui.json {
             self.ui.record("start", json!({ "path": path, "size": bytes, "have": have }))?;
         }
-        Ok(Transfer { path: path.to_owned(), size: bytes, have, line, told: None })
+        Ok(Transfer { path: path.to_owned(), size: bytes, have, line, drawn: false, told: None })
+    }
+
+    /// A file goes on with so many bytes that an earlier try has left.
+    pub(crate) fn resume(&mut self, file: &mut Transfer, held: u64) -> CliResult {
+        self.all.inc(held.saturating_sub(file.have));
+        file.have = held;
+        file.line.set_position(held);
+        file.line.reset_eta();
+        if self.ui.json {
+            return self.ui.record("resume", json!({ "path": file.path, "size": file.size, "have": held }));
+        }
+        self.note(&file.path, &format!("goes on, {} are here", size(held)));
+        Ok(())
+    }
+
+    /// Says something about a file that goes on.
+    pub(crate) fn note(&self, path: &str, what: &str) {
+        if !self.ui.quiet && !self.ui.json {
+            self.lines.suspend(|| super::talk(&format!("{}  {what}", escape(path))));
+        }
+    }
+
+    /// A file is to be tried again: what was shown of it is taken back.
+    pub(crate) fn put_back(&mut self, file: &Transfer) {
+        self.clear(file);
+        self.all.set_position(self.all.position().saturating_sub(file.have));
+    }
+
+    fn clear(&mut self, file: &Transfer) {
+        file.line.finish_and_clear();
+        if file.drawn {
+            self.drawn -= 1;
+        }
+    }
+
+    /// Draws a line for a file that takes its time, if there is room.
+    fn draw(&mut self, file: &mut Transfer) {
+        if file.drawn || self.drawn >= MOST_LINES {
+            return;
+        }
+        (file.drawn, self.drawn) = (true, self.drawn + 1);
+        file.line = self.lines.insert_before(&self.all, file.line.clone());
+        file.line.set_style(style("  {msg} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}"));
+        file.line.set_message(escape(&file.path).into_owned());
     }
 
     /// A file has come so far.
     pub(crate) fn advance(&mut self, file: &mut Transfer, have: u64, now: Instant) -> CliResult {
         self.all.inc(have.saturating_sub(file.have));
         file.have = have;
+        self.draw(file);
         file.line.set_position(have);
         if !self.shown && self.ui.draws() && now.saturating_duration_since(self.begun) >= CALM {
             self.shown = true;
@@ -94,8 +144,12 @@ impl Transfers {
     }
 
     /// A file has ended.
-    pub(crate) fn end(&self, file: &Transfer, end: &End) -> CliResult {
-        file.line.finish_and_clear();
+    pub(crate) fn end(&mut self, file: &Transfer, end: &End) -> CliResult {
+        self.clear(file);
+        // Small files make no progress before they are whole.
+        if let End::Done { .. } = end {
+            self.all.inc(file.size.saturating_sub(file.have));
+        }
         if self.ui.json {
             let record = match end {
                 End::Done { hash, renamed } => {
@@ -159,7 +213,14 @@ mod tests {
         assert_eq!(all.all.position(), 150);
         assert!(!all.shown, "nothing is drawn at once");
         all.end(&one, &End::Skipped("already here".into())).expect("no output");
-        assert_eq!(all.all.position(), 150, "an end adds nothing");
+        assert_eq!(all.all.position(), 150, "such an end adds nothing");
+        all.put_back(&two);
+        assert_eq!(all.all.position(), 100);
+        let mut two = all.start("two", 200, 0).expect("no output");
+        all.resume(&mut two, 50).expect("no output");
+        assert_eq!(all.all.position(), 150);
+        all.end(&two, &End::Done { hash: String::new(), renamed: None }).expect("no output");
+        assert_eq!(all.all.position(), 300, "what is whole counts whole");
         all.finish();
     }
 

@@ -1,9 +1,11 @@
 //! Disk work as requests and replies. Requests of one transfer are carried out in the order they are made.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::store::{ListQuery, Meta, Page, StoreError};
-use crate::transfer::Block;
+use crate::transfer::{Block, Content};
 use crate::types::{Digest, SharePath};
 use crate::wire::message::RequestId;
 
@@ -42,6 +44,8 @@ pub enum DiskRequest {
         id: RequestId,
         /// What the server says of the file.
         meta: Meta,
+        /// Its blocks are `2^block_log2` bytes each.
+        block_log2: u8,
         /// It is the version of which blocks are held: the part that has them goes on. Else it begins anew.
         resumed: bool,
     },
@@ -55,6 +59,17 @@ pub enum DiskRequest {
         bytes: Bytes,
         /// What its value must be.
         value: Digest,
+    },
+    /// Client: verify, write and publish a file of at most one block. Answered by [`DiskReply::Put`].
+    Put {
+        /// The transfer.
+        id: RequestId,
+        /// What the server says of the file.
+        meta: Meta,
+        /// All of its bytes.
+        content: Bytes,
+        /// What its hash must be.
+        root: Digest,
     },
     /// Client: publish the file. Answered by [`DiskReply::Committed`].
     Commit {
@@ -83,8 +98,8 @@ pub enum DiskReply {
     Opened {
         /// The transfer.
         id: RequestId,
-        /// What the file is.
-        result: Result<Meta, StoreError>,
+        /// What was found.
+        result: Result<Found, StoreError>,
     },
     /// Of [`DiskRequest::Read`].
     Read {
@@ -92,8 +107,8 @@ pub enum DiskReply {
         id: RequestId,
         /// Which block.
         block: Block,
-        /// Its bytes and their value.
-        result: Result<(Bytes, Digest), StoreError>,
+        /// What it holds, and its value.
+        result: Result<(Content, Digest), StoreError>,
     },
     /// Of [`DiskRequest::Receive`].
     Ready {
@@ -111,6 +126,13 @@ pub enum DiskReply {
         /// Whether it was right and is written.
         result: Result<(), WriteError>,
     },
+    /// Of [`DiskRequest::Put`].
+    Put {
+        /// The transfer.
+        id: RequestId,
+        /// The name it was published under.
+        result: Result<SharePath, WriteError>,
+    },
     /// Of [`DiskRequest::Commit`].
     Committed {
         /// The transfer.
@@ -118,6 +140,17 @@ pub enum DiskReply {
         /// The name it was published under.
         result: Result<SharePath, StoreError>,
     },
+}
+
+/// A file that was opened to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub meta: Meta,
+    /// Values of its blocks that are known from an earlier reading of the same version, by number.
+    pub known: BTreeMap<u64, Digest>,
+    /// All of a small file, and its value: it need not be read, and is not open.
+    pub whole: Option<(Content, Digest)>,
 }
 
 /// Why a block was not written.

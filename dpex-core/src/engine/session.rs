@@ -160,6 +160,10 @@ impl Session {
                 Upper::Client(f) => return f.handle_data(transfer, offset, bytes, &mut self.link.control_out),
                 Upper::Server(_) => return Err(Violation("data from a client")),
             },
+            Frame::Zeros { transfer, offset, len } => match &mut self.upper {
+                Upper::Client(f) => return f.handle_zeros(transfer, offset, len, &mut self.link.control_out),
+                Upper::Server(_) => return Err(Violation("data from a client")),
+            },
             Frame::MaxData(limit) => match &mut self.upper {
                 Upper::Server(s) => s.raise_credit(limit),
                 Upper::Client(_) => return Err(Violation("data credit from a server")),
@@ -252,6 +256,11 @@ impl Session {
         self.fetching().map(|(f, control)| f.get(path, held, control))
     }
 
+    /// Asked, of a client: the hash of a file. Answered by [`Event::Hashed`] or [`Event::Failed`].
+    pub fn hash(&mut self, path: SharePath) -> Option<RequestId> {
+        self.fetching().map(|(f, control)| f.hash(path, control))
+    }
+
     /// Asked, of a client: give a request up.
     pub fn cancel(&mut self, id: RequestId) {
         if let Some((f, control)) = self.fetching() {
@@ -264,6 +273,19 @@ impl Session {
             Upper::Client(f) if self.state == State::Open => Some((f, &mut self.link.control_out)),
             _ => None,
         }
+    }
+
+    /// Asked, of a client: have the server show a sign of life, if anything is awaited of it and no question is open.
+    pub fn probe(&mut self) {
+        if self.state == State::Open && self.is_busy() && !self.link.awaits_answer() {
+            self.link.ping();
+        }
+    }
+
+    /// Shows: when a packet of the peer was last opened.
+    #[must_use]
+    pub fn heard(&self) -> Instant {
+        self.link.heard
     }
 
     /// Asked: end the session, telling the peer.

@@ -13,10 +13,10 @@ use super::listing::{ListError, Listing, MAX_LISTING, MAX_LISTING_BYTES};
 use super::moment;
 use super::session::{self, Owner, Parts};
 use crate::engine::{CloseReason, Connector, ConnectorConfig, ConnectorEvent, CryptoDone, Event, Failure, Session};
-use crate::store::{Entry, Existing, FileStore, ListQuery, Meta, Page};
+use crate::store::{Entry, Existing, FileStore, Held, Incoming, Leftover, ListQuery, Meta, Page};
 use crate::suite::CryptoError;
 use crate::transport::{Transmit, Transport};
-use crate::types::{Digest, SharePath, Timestamp};
+use crate::types::{Digest, Fingerprint, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
@@ -118,13 +118,46 @@ pub struct Target {
     pub path: SharePath,
     /// What to do if the name is taken.
     pub existing: Existing,
+    /// Who sends it.
+    pub origin: Fingerprint,
+    /// What an earlier try has left of it, as [`FileStore::held`] told.
+    pub held: Option<Held>,
+    /// What to do with that if it is of another version now.
+    pub leftover: Leftover,
+}
+
+impl Target {
+    /// A file to be received from its beginning, in place of whatever an earlier try has left.
+    #[must_use]
+    pub fn anew(store: Arc<dyn FileStore>, path: SharePath, existing: Existing, origin: Fingerprint) -> Self {
+        Self { store, path, existing, origin, held: None, leftover: Leftover::Replace }
+    }
+
+    pub(super) fn incoming(&self, meta: Meta, block_log2: u8, resumed: bool) -> Incoming {
+        let Self { path, existing, origin, held, leftover, .. } = self;
+        let held = held.clone().filter(|_| resumed);
+        Incoming {
+            path: path.clone(),
+            meta,
+            existing: *existing,
+            origin: *origin,
+            block_log2,
+            held,
+            leftover: *leftover,
+        }
+    }
 }
 
 /// What happens to a fetched file. [`Self::Finished`] or [`Self::Failed`] is the last.
 #[derive(Debug)]
 pub enum FetchEvent {
     /// The server has begun to send it.
-    Offered(Meta),
+    Offered {
+        /// What it says of the file.
+        meta: Meta,
+        /// Bytes of it that are here already. 0 if what was held is of another version: the file starts over.
+        held: u64,
+    },
     /// So many bytes of it are verified and written.
     Progress(u64),
     /// It is verified and published.
@@ -161,18 +194,21 @@ impl Fetch {
     }
 }
 
-/// A connection to a server.
-#[derive(Debug)]
+/// A connection to a server. Clones share it; it ends when all are gone, if it was not closed before.
+#[derive(Clone, Debug)]
 pub struct Client {
     commands: mpsc::UnboundedSender<Command>,
     server_time: Timestamp,
     ended: Arc<Mutex<Option<CloseReason>>>,
+    heard: Arc<Mutex<Instant>>,
 }
 
 #[derive(Debug)]
 enum Command {
     List(ListQuery, oneshot::Sender<Result<Page, Failure>>),
     Get(SharePath, Target, mpsc::UnboundedSender<FetchEvent>),
+    Hash(SharePath, oneshot::Sender<Result<(Meta, Digest), Failure>>),
+    Probe,
     /// Within so much time.
     Close(Duration, oneshot::Sender<()>),
 }
@@ -182,6 +218,7 @@ impl Client {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (sender, inbox) = session::inbox();
         let ended = Arc::new(Mutex::new(None));
+        let heard = Arc::new(Mutex::new(moment().at));
         let socket = Arc::clone(&transport);
         let pump = tokio::spawn(async move {
             loop {
@@ -202,13 +239,18 @@ impl Client {
             files: Files::Targets(HashMap::new()),
             permits: Arc::new(Semaphore::new(PARALLEL)),
         };
-        let mut owner =
-            ClientSession { waiting: HashMap::new(), closing: None, leaving: None, ended: Arc::clone(&ended) };
+        let mut owner = ClientSession {
+            waiting: HashMap::new(),
+            closing: None,
+            leaving: None,
+            ended: Arc::clone(&ended),
+            heard: Arc::clone(&heard),
+        };
         tokio::spawn(async move {
             session::run(parts, &mut owner).await;
             pump.abort();
         });
-        Self { commands, server_time, ended }
+        Self { commands, server_time, ended, heard }
     }
 
     /// The server's clock when it answered, in whole seconds.
@@ -221,6 +263,28 @@ impl Client {
     #[must_use]
     pub fn ended(&self) -> Option<CloseReason> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// For how long nothing has been heard of the server. That means little unless [`Self::probe`] was called since.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        moment().at.saturating_duration_since(*self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the server for a sign of life, if anything is awaited of it.
+    pub fn probe(&self) {
+        // A session that has ended is known by that.
+        let _ = self.commands.send(Command::Probe);
+    }
+
+    /// The hash of a file on the server, and what it says of the file.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn hash(&self, path: SharePath) -> Result<(Meta, Digest), Failure> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::Hash(path, reply));
+        answer.await.unwrap_or(Err(Failure::Disconnected))
     }
 
     /// One page of a listing.
@@ -285,10 +349,12 @@ struct ClientSession {
     /// The session is closed; its last word is to be sent.
     leaving: Option<oneshot::Sender<()>>,
     ended: Arc<Mutex<Option<CloseReason>>>,
+    heard: Arc<Mutex<Instant>>,
 }
 
 enum Waiter {
     List(oneshot::Sender<Result<Page, Failure>>),
+    Hash(oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Fetch(mpsc::UnboundedSender<FetchEvent>),
 }
 
@@ -313,7 +379,12 @@ impl Owner for ClientSession {
                     let _ = reply.send(Ok(page));
                 }
             }
-            Event::Offered { id, meta } => self.tell(session, id, FetchEvent::Offered(meta)),
+            Event::Offered { id, meta, held } => self.tell(session, id, FetchEvent::Offered { meta, held }),
+            Event::Hashed { id, meta, root } => {
+                if let Some(Waiter::Hash(reply)) = self.waiting.remove(&id) {
+                    let _ = reply.send(Ok((meta, root)));
+                }
+            }
             Event::Progress { id, written } => self.tell(session, id, FetchEvent::Progress(written)),
             Event::Finished { id, path, root, size } => {
                 self.tell(session, id, FetchEvent::Finished { path, root, size });
@@ -323,6 +394,9 @@ impl Owner for ClientSession {
             Event::Failed { id, why } => {
                 match self.waiting.remove(&id) {
                     Some(Waiter::List(reply)) => {
+                        let _ = reply.send(Err(why));
+                    }
+                    Some(Waiter::Hash(reply)) => {
                         let _ = reply.send(Err(why));
                     }
                     Some(Waiter::Fetch(events)) => {
@@ -350,7 +424,16 @@ impl Owner for ClientSession {
                     let _ = reply.send(Err(Failure::Disconnected));
                 }
             },
-            Some(Command::Get(path, target, events)) => match session.get(path, None) {
+            Some(Command::Hash(path, reply)) => match session.hash(path) {
+                Some(id) => {
+                    self.waiting.insert(id, Waiter::Hash(reply));
+                }
+                None => {
+                    let _ = reply.send(Err(Failure::Disconnected));
+                }
+            },
+            Some(Command::Probe) => session.probe(),
+            Some(Command::Get(path, target, events)) => match session.get(path, target.held.clone()) {
                 Some(id) => {
                     if let Files::Targets(targets) = &mut disk.files {
                         targets.insert(id, target);
@@ -367,6 +450,7 @@ impl Owner for ClientSession {
     }
 
     fn on_turn(&mut self, now: Instant, session: &mut Session) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = session.heard();
         let over = |(until, _): &mut (Instant, _)| session.is_flushed() || now >= *until;
         if let Some((_, done)) = self.closing.take_if(over) {
             session.close(now, CloseCode::Ok, "");

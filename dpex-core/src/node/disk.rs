@@ -1,17 +1,21 @@
 //! Carries out a session's disk requests. Each transfer has a task of its own, so that its requests keep their order;
 //! across transfers, a fixed number of operations runs at a time. Hashing happens here, beside the reading and writing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use super::client::Target;
-use crate::engine::{DiskReply, DiskRequest, WriteError};
-use crate::store::{FileStore, Incoming, Meta, PartialFile, SourceFile, StoreError, Verified};
-use crate::transfer::{Block, block_value};
-use crate::types::Digest;
+use super::small::{self, Gatherer, Opening, Put};
+use super::values::{BlockValues, MAX_VALUES};
+use crate::engine::{DiskReply, DiskRequest, Found, WriteError};
+use crate::store::{FileStore, Meta, PartialFile, SourceFile, StoreError, Verified, Whole};
+use crate::transfer::{Block, Content, DEFAULT_BLOCK_LOG2, block_value};
+use crate::types::{Digest, SharePath};
 use crate::wire::message::RequestId;
 
 /// Operations at a time, over all sessions of a node.
@@ -19,10 +23,19 @@ pub(super) const PARALLEL: usize = 16;
 /// Content that is hashed on the spot: handing it to another thread costs more.
 const HASH_INLINE: usize = 16 * 1024;
 
+/// Bytes written, and time passed, after which what was written is made safe.
+const CHECKPOINT_BYTES: u64 = 64 << 20;
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
 /// What a session's requests are carried out on.
 pub(super) enum Files {
-    /// A server's shelf.
-    Shelf(Arc<dyn FileStore>),
+    /// A server's shelf, and what is remembered of the files on it.
+    Shelf {
+        /// The files.
+        store: Arc<dyn FileStore>,
+        /// The values of their blocks.
+        values: Arc<dyn BlockValues>,
+    },
     /// A client's targets, by request.
     Targets(HashMap<RequestId, Target>),
 }
@@ -32,12 +45,14 @@ pub(super) struct Disk {
     open: HashMap<RequestId, mpsc::UnboundedSender<Job>>,
     replies: mpsc::UnboundedSender<DiskReply>,
     permits: Arc<Semaphore>,
+    openings: Gatherer<Opening>,
+    puts: Gatherer<Put>,
     /// Each task has a share of the first; the second knows when there is none left.
     at_work: (mpsc::Sender<()>, mpsc::Receiver<()>),
 }
 
 /// What a transfer's task is told. The engine bounds how many there are.
-enum Job {
+pub(super) enum Job {
     Read(Block),
     Write { block: Block, bytes: Bytes, value: Digest },
     Commit,
@@ -47,7 +62,16 @@ enum Job {
 impl Disk {
     pub(super) fn new(files: Files, permits: Arc<Semaphore>) -> (Self, mpsc::UnboundedReceiver<DiskReply>) {
         let (replies, receiver) = mpsc::unbounded_channel();
-        (Self { files, open: HashMap::new(), replies, permits, at_work: mpsc::channel(1) }, receiver)
+        let disk = Self {
+            files,
+            open: HashMap::new(),
+            replies,
+            permits,
+            openings: Gatherer::default(),
+            puts: Gatherer::default(),
+            at_work: mpsc::channel(1),
+        };
+        (disk, receiver)
     }
 
     /// Ready when every transfer's task that was begun so far has ended.
@@ -62,7 +86,7 @@ impl Disk {
     pub(super) fn submit(&mut self, request: DiskRequest) {
         match request {
             DiskRequest::List { id, query } => {
-                let Files::Shelf(store) = &self.files else { return };
+                let Files::Shelf { store, .. } = &self.files else { return };
                 let (store, replies, permits) = (Arc::clone(store), self.replies.clone(), Arc::clone(&self.permits));
                 tokio::spawn(async move {
                     let _permit = permits.acquire().await;
@@ -70,15 +94,9 @@ impl Disk {
                     let _ = replies.send(DiskReply::Listed { id, result });
                 });
             }
-            DiskRequest::Open { id, path } => {
-                let Files::Shelf(store) = &self.files else { return };
-                let (store, task) = (Arc::clone(store), self.task(id));
-                tokio::spawn(async move {
-                    let result = task.permitted(store.open(&path)).await;
-                    task.serve(result).await;
-                });
-            }
-            DiskRequest::Receive { id, meta, .. } => self.receive(id, meta),
+            DiskRequest::Open { id, path } => self.open(id, path),
+            DiskRequest::Receive { id, meta, block_log2, resumed } => self.receive(id, meta, block_log2, resumed),
+            DiskRequest::Put { id, meta, content, root } => self.put(id, meta, content, root),
             DiskRequest::Read { id, block } => self.tell(id, Job::Read(block)),
             DiskRequest::Write { id, block, bytes, value } => self.tell(id, Job::Write { block, bytes, value }),
             DiskRequest::Commit { id } => self.tell(id, Job::Commit),
@@ -90,12 +108,28 @@ impl Disk {
         }
     }
 
-    fn receive(&mut self, id: RequestId, meta: Meta) {
+    fn open(&mut self, id: RequestId, path: SharePath) {
+        let Files::Shelf { store, values } = &self.files else { return };
+        let (store, values) = (Arc::clone(store), Arc::clone(values));
+        let opening = Opening { path, store, values, task: self.task(id) };
+        self.openings.take(opening, small::open_all);
+    }
+
+    fn put(&mut self, id: RequestId, meta: Meta, content: Bytes, root: Digest) {
         let Files::Targets(targets) = &self.files else { return };
-        let Some(Target { store, path, existing }) = targets.get(&id).cloned() else { return };
+        let Some(target) = targets.get(&id) else { return };
+        let (store, incoming) = (Arc::clone(&target.store), target.incoming(meta, DEFAULT_BLOCK_LOG2, false));
+        let (whole, task) = (Whole { incoming, content }, self.task(id));
+        self.puts.take(Put { store, whole, root, task }, small::put_all);
+    }
+
+    fn receive(&mut self, id: RequestId, meta: Meta, block_log2: u8, resumed: bool) {
+        let Files::Targets(targets) = &self.files else { return };
+        let Some(target) = targets.get(&id) else { return };
+        let (store, incoming) = (Arc::clone(&target.store), target.incoming(meta, block_log2, resumed));
         let task = self.task(id);
         tokio::spawn(async move {
-            let result = task.permitted(store.receive(&Incoming::anew(path, meta, existing))).await;
+            let result = task.permitted(store.receive(&incoming)).await;
             task.write(result).await;
         });
     }
@@ -123,8 +157,8 @@ impl Disk {
 }
 
 /// One transfer's work.
-struct Task {
-    id: RequestId,
+pub(super) struct Task {
+    pub(super) id: RequestId,
     jobs: mpsc::UnboundedReceiver<Job>,
     replies: mpsc::UnboundedSender<DiskReply>,
     permits: Arc<Semaphore>,
@@ -132,26 +166,36 @@ struct Task {
 }
 
 impl Task {
-    async fn permitted<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn permitted<T>(&self, work: impl Future<Output = T>) -> T {
         let _permit = self.permits.acquire().await;
         work.await
     }
 
-    fn reply(&self, reply: DiskReply) {
+    pub(super) fn reply(&self, reply: DiskReply) {
         let _ = self.replies.send(reply);
     }
 
-    async fn serve(mut self, opened: Result<Arc<dyn SourceFile>, StoreError>) {
+    /// Reads blocks of an open file until it is let go, and remembers their values.
+    pub(super) async fn serve(mut self, file: Arc<dyn SourceFile>, values: Arc<dyn BlockValues>) {
         let id = self.id;
-        let file = match opened {
-            Ok(file) => file,
-            Err(e) => return self.reply(DiskReply::Opened { id, result: Err(e) }),
-        };
-        self.reply(DiskReply::Opened { id, result: Ok(*file.meta()) });
+        let meta = *file.meta();
+        // Of a file of one block, reading it is as quick.
+        let is_worth_it = meta.size > 1 << DEFAULT_BLOCK_LOG2;
+        let known = if is_worth_it { values.load(&meta.version).await } else { BTreeMap::new() };
+        let mut room = MAX_VALUES.saturating_sub(known.len()) * usize::from(is_worth_it);
+        self.reply(DiskReply::Opened { id, result: Ok(Found { meta, known, whole: None }) });
+        let mut new = BTreeMap::new();
         while let Some(job) = self.jobs.recv().await {
             let Job::Read(block) = job else { continue };
             let result = self.permitted(read(&*file, block)).await;
+            if let (Ok((_, value)), true) = (&result, room > 0) {
+                room -= 1;
+                new.insert(block.index, *value);
+            }
             self.reply(DiskReply::Read { id, block, result });
+        }
+        if !new.is_empty() {
+            values.keep(&meta.version, &new).await;
         }
     }
 
@@ -162,10 +206,16 @@ impl Task {
             Err(e) => return self.reply(DiskReply::Ready { id, result: Err(e) }),
         };
         self.reply(DiskReply::Ready { id, result: Ok(()) });
+        let (mut unsafe_bytes, mut safe) = (0, Instant::now());
         while let Some(job) = self.jobs.recv().await {
             match job {
                 Job::Write { block, bytes, value } => {
-                    let result = self.permitted(write(&*file, block, bytes, value)).await;
+                    let mut result = self.permitted(write(&*file, block, bytes, value)).await;
+                    unsafe_bytes += block.len as u64;
+                    if result.is_ok() && (unsafe_bytes >= CHECKPOINT_BYTES || safe.elapsed() >= CHECKPOINT_EVERY) {
+                        result = self.permitted(file.checkpoint()).await.map_err(WriteError::Store);
+                        (unsafe_bytes, safe) = (0, Instant::now());
+                    }
                     self.reply(DiskReply::Written { id, block, result });
                 }
                 Job::Commit => {
@@ -181,13 +231,19 @@ impl Task {
                 Job::Read(_) => {}
             }
         }
+        // Let go of before it was whole: what is here is for the next try.
+        if unsafe_bytes > 0
+            && let Err(e) = self.permitted(file.checkpoint()).await
+        {
+            tracing::warn!(error = %e, "what was received of a file could not be made safe");
+        }
     }
 }
 
-async fn read(file: &dyn SourceFile, block: Block) -> Result<(Bytes, Digest), StoreError> {
+async fn read(file: &dyn SourceFile, block: Block) -> Result<(Content, Digest), StoreError> {
     let bytes = file.read_at(block.offset, block.len).await?;
     let value = value_of(block, bytes.clone()).await?;
-    Ok((bytes, value))
+    Ok((Content::of(bytes), value))
 }
 
 async fn write(file: &dyn PartialFile, block: Block, bytes: Bytes, value: Digest) -> Result<(), WriteError> {

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::disk::{Disk, Files, PARALLEL};
 use super::moment;
 use super::session::{self, Inbox, Owner, Parts};
+use super::values::{BlockValues, Forgetful};
 use crate::engine::{
     CloseReason, Closer, Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person,
     Rejection, Session, SessionId,
@@ -35,6 +36,11 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub trait Host: Send + Sync {
     /// What this person is offered.
     fn shelf(&self, person: EnrolmentId) -> Arc<dyn FileStore>;
+
+    /// What is remembered of files that were read.
+    fn values(&self) -> Arc<dyn BlockValues> {
+        Arc::new(Forgetful)
+    }
 
     /// Remembers the last accepted stamp across restarts. Losing one costs a signature for a captured INIT, no more.
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp);
@@ -314,7 +320,7 @@ impl Server {
             transport: Arc::clone(&self.transport),
             inbox: receiver,
             commands: commanded,
-            files: Files::Shelf(self.host.shelf(person)),
+            files: Files::Shelf { store: self.host.shelf(person), values: self.host.values() },
             permits: Arc::clone(&self.permits),
         };
         tokio::spawn(async move {

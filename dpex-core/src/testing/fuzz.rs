@@ -109,6 +109,7 @@ pub fn frames(bytes: &[u8]) {
             }
             Frame::Close { text, .. } => assert!(text.len() <= frame::MAX_CLOSE_TEXT),
             Frame::Data { bytes, .. } => assert!(!bytes.is_empty()),
+            Frame::Zeros { len, .. } => assert_ne!(len, 0),
             _ => {}
         }
     }

@@ -118,6 +118,7 @@ impl World {
             config,
             endpoint: Endpoint::new(now, endpoint_config).expect("the null suite does not fail"),
             store: MemStore::new(),
+            values: BTreeMap::new(),
             sessions: BTreeMap::new(),
             log: Vec::new(),
             ended: Vec::new(),
@@ -260,6 +261,11 @@ impl World {
         let id = host.session_mut()?.get(path.clone(), held)?;
         host.paths.insert(id, path.clone());
         Some(id)
+    }
+
+    /// Asks for the hash of a file. `None` without an open session.
+    pub fn hash(&mut self, client: ClientId, path: &SharePath) -> Option<RequestId> {
+        self[client].session_mut()?.hash(path.clone())
     }
 
     /// Asks for a page. `None` without an open session.

@@ -103,8 +103,26 @@ impl Incoming {
     /// # Errors
     /// [`Violation`] for a piece outside the file, across a block boundary, or beyond the credit.
     pub fn accept(&mut self, offset: u64, bytes: &[u8], credit: &mut Grants) -> Result<Accepted, Violation> {
+        self.accept_with(offset, bytes.len() as u64, credit, |piece| piece.copy_from_slice(bytes))
+    }
+
+    /// Takes a piece of the file that holds nothing but zeros (XFR-13).
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub fn accept_zeros(&mut self, offset: u64, len: u64, credit: &mut Grants) -> Result<Accepted, Violation> {
+        self.accept_with(offset, len, credit, |piece| piece.fill(0))
+    }
+
+    fn accept_with(
+        &mut self,
+        offset: u64,
+        len: u64,
+        credit: &mut Grants,
+        put: impl FnOnce(&mut [u8]),
+    ) -> Result<Accepted, Violation> {
         let block = self.geometry.block_at(offset).ok_or(Violation("data outside the file"))?;
-        let end = offset.checked_add(bytes.len() as u64).ok_or(Violation("data outside the file"))?;
+        let end = offset.checked_add(len).ok_or(Violation("data outside the file"))?;
         if end > block.range().end {
             return Err(Violation("data across a block boundary"));
         }
@@ -126,8 +144,8 @@ impl Incoming {
         if partial.is_full() && self.values.contains_key(&block.index) {
             self.complete.insert(block.index);
         }
-        let at = usize::try_from(offset - block.offset).expect("inside the block");
-        partial.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        let place = |at: u64| usize::try_from(at - block.offset).expect("inside the block");
+        put(&mut partial.bytes[place(offset)..place(end)]);
         Ok(Accepted::Yes)
     }
 
@@ -192,6 +210,17 @@ impl Incoming {
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         let (told, root) = (self.done?, self.tree.root()?);
+        Some(if told == root { Outcome::Verified(root) } else { Outcome::Mismatch })
+    }
+
+    /// How a file of at most one block ended, of which nothing is written yet: its only value is its root.
+    #[must_use]
+    pub fn whole(&self) -> Option<Outcome> {
+        let told = self.done?;
+        let root = match self.geometry.blocks() {
+            0 => self.tree.root()?,
+            _ => self.complete.first().and_then(|index| self.values.get(index)).copied()?,
+        };
         Some(if told == root { Outcome::Verified(root) } else { Outcome::Mismatch })
     }
 

@@ -11,6 +11,8 @@ pub const MAX_ACK_RANGES: usize = 256;
 pub const MAX_CLOSE_TEXT: usize = 255;
 /// Bytes of a DATA frame before its content, at most: type, transfer, offset, length.
 pub const DATA_OVERHEAD: usize = 1 + 8 + 8 + 2;
+/// Bytes of a ZEROS frame, at most: type, transfer, offset, length.
+pub const ZEROS_LEN: usize = 1 + 8 + 8 + 8;
 /// Bytes of a CONTROL frame before its content, at most: type, offset, length.
 pub const CONTROL_OVERHEAD: usize = 1 + 8 + 2;
 
@@ -25,6 +27,7 @@ const CONTROL: u8 = 0x11;
 const DATA: u8 = 0x12;
 const MAX_DATA: u8 = 0x13;
 const MAX_CONTROL: u8 = 0x14;
+const ZEROS: u8 = 0x15;
 
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,6 +131,15 @@ pub enum Frame<'a> {
         /// The bytes, never empty.
         bytes: &'a [u8],
     },
+    /// Part of a file that holds nothing but zeros.
+    Zeros {
+        /// The request it answers.
+        transfer: u64,
+        /// Position of the first byte in the file.
+        offset: u64,
+        /// How many bytes, at least 1.
+        len: u64,
+    },
     /// Block bytes that may be opened in this session, cumulative.
     MaxData(u64),
     /// Control stream bytes that may be sent in this session, cumulative.
@@ -180,6 +192,10 @@ pub fn read<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
                 return Err(Malformed);
             }
             Ok(Frame::Data { transfer, offset, bytes })
+        }
+        ZEROS => {
+            let (transfer, offset, len) = (r.varint()?, r.varint()?, r.varint()?);
+            if len == 0 { Err(Malformed) } else { Ok(Frame::Zeros { transfer, offset, len }) }
         }
         MAX_DATA => Ok(Frame::MaxData(r.varint()?)),
         MAX_CONTROL => Ok(Frame::MaxControl(r.varint()?)),
@@ -281,6 +297,14 @@ pub fn put_data(out: &mut Vec<u8>, transfer: u64, offset: u64, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a ZEROS; `len` is not 0.
+pub fn put_zeros(out: &mut Vec<u8>, transfer: u64, offset: u64, len: u64) {
+    out.push(ZEROS);
+    put_varint(out, transfer);
+    put_varint(out, offset);
+    put_varint(out, len);
+}
+
 /// Appends a MAX_DATA.
 pub fn put_max_data(out: &mut Vec<u8>, limit: u64) {
     out.push(MAX_DATA);
@@ -319,6 +343,7 @@ mod tests {
         put_path_response(&mut out, [2; 8]);
         put_control(&mut out, 70, b"abc");
         put_data(&mut out, 5, 1 << 40, b"xyz");
+        put_zeros(&mut out, 5, 1 << 20, 1 << 20);
         put_max_data(&mut out, VARINT_MAX);
         put_max_control(&mut out, 0);
         put_padding(&mut out, 9);
@@ -331,6 +356,7 @@ mod tests {
                 Frame::PathResponse([2; 8]),
                 Frame::Control { offset: 70, bytes: b"abc" },
                 Frame::Data { transfer: 5, offset: 1 << 40, bytes: b"xyz" },
+                Frame::Zeros { transfer: 5, offset: 1 << 20, len: 1 << 20 },
                 Frame::MaxData(VARINT_MAX),
                 Frame::MaxControl(0),
                 Frame::Padding,
@@ -358,6 +384,8 @@ mod tests {
             &[PATH_CHALLENGE, 1, 2, 3],  // short
             &[CONTROL, 0, 5, b'x'],      // past the end
             &[DATA, 0, 0, 0, 2, b'x'],   // past the end
+            &[ZEROS, 0, 0, 0],           // nothing of nothing
+            &[ZEROS, 0, 0],              // past the end
             &[ACK, 3, 0, 0, 4],          // below packet number 0
             &[ACK, 3, 0, 1, 0, 2, 0],    // the second range is below 0
             &[ACK, 3, 0, 0x41, 0x00, 0], // 256 further ranges

@@ -97,6 +97,22 @@ pub enum Message {
         /// The hash.
         root: Digest,
     },
+    /// Client: what is this file's BLAKE3 hash?
+    Hash {
+        /// The request.
+        id: RequestId,
+        /// The file.
+        path: SharePath,
+    },
+    /// Server: this is the hash of a file.
+    Hashed {
+        /// The request.
+        id: RequestId,
+        /// Size, times, version of what was hashed.
+        meta: Meta,
+        /// The hash.
+        root: Digest,
+    },
     /// Either: this request has failed. From the server it ends the request; from the client it asks for that.
     Fail {
         /// The request.

@@ -316,7 +316,12 @@ fn blocks_ahead_of_a_missing_one_fail_the_request_before_they_fill_the_memory() 
 fn a_name_that_cannot_be_stored_fails_its_request_only() {
     let mut m = BadServer::new();
     let id = m.get(".hidden");
-    m.tell(offer(id, 5, 16));
+    // Of a file that comes in several blocks the store is asked at once, of a small one when it is here.
+    m.tell(offer(id, 100_000, 16));
+    assert_eq!(m.failures().len(), 1);
+    let id = m.get(".small");
+    m.tell(offer(id, 0, 16));
+    m.tell(Message::Done { id, root: root(&[]) });
     assert_eq!(m.failures().len(), 1);
     let id = m.get("good");
     m.tell(offer(id, 0, 16));

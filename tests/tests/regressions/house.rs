@@ -17,7 +17,7 @@ use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::store::{Existing, FileStore};
 use dpex_core::suite::{CipherSuite, IdentityKey};
 use dpex_core::transport::Transport;
-use dpex_core::types::{EnrolmentId, Secret, SharePath, Timestamp};
+use dpex_core::types::{EnrolmentId, Fingerprint, Secret, SharePath, Timestamp};
 use dpex_store_fs::FsStore;
 use dpex_tests::SUITE;
 use dpex_transport_udp::UdpTransport;
@@ -261,7 +261,7 @@ pub(crate) fn bound() -> UdpTransport {
 /// Fetches one file into a folder, under its own name: its end.
 pub(crate) async fn fetch(client: &Client, name: &str, into: &Path) -> FetchEvent {
     let store = FsStore::receive(into, dpex_store_fs::Options::default()).expect("a folder");
-    let target = Target { store: Arc::new(store), path: path(name), existing: Existing::Keep };
+    let target = Target::anew(Arc::new(store), path(name), Existing::Keep, Fingerprint([0; 32]));
     let mut fetch = client.fetch(path(name), target);
     while let Some(event) = fetch.next().await {
         if matches!(event, FetchEvent::Finished { .. } | FetchEvent::Failed(_)) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dpex_core::engine::Failure;
 use dpex_core::node::{Client, Fetch, FetchEvent, Target};
 use dpex_core::store::{Existing, FileStore};
+use dpex_core::types::Fingerprint;
 use dpex_store_fs::FsStore;
 
 use crate::house::{House, path};
@@ -20,7 +21,7 @@ fn ask(house: &House, client: &Client, many: usize) -> Vec<Fetch> {
     let store: Arc<dyn FileStore> = Arc::new(store);
     let fetch = |n: usize| {
         let path = path(&format!("file {n}"));
-        let target = Target { store: Arc::clone(&store), path: path.clone(), existing: Existing::Keep };
+        let target = Target::anew(Arc::clone(&store), path.clone(), Existing::Keep, Fingerprint([0; 32]));
         client.fetch(path, target)
     };
     (0..many).map(fetch).collect()
@@ -33,7 +34,7 @@ async fn disconnected(fetches: Vec<Fetch>) -> usize {
         let end = loop {
             let next = tokio::time::timeout(Duration::from_secs(60), fetch.next()).await.expect("it does not hang");
             match next.expect("the last event says how it ended") {
-                FetchEvent::Offered(_) | FetchEvent::Progress(_) => {}
+                FetchEvent::Offered { .. } | FetchEvent::Progress(_) => {}
                 end => break end,
             }
         };

@@ -15,7 +15,7 @@ use crate::support::{
 /// 50 to 500 ms for each operation, and then 1 to 20 MB/s.
 fn slow(world: &mut World) -> DiskConfig {
     let latency = MS * u32::try_from(world.rng().within(50..500)).expect("small");
-    DiskConfig { latency, rate: world.rng().within(1_000_000..20_000_000) }
+    DiskConfig { latency, rate: world.rng().within(1_000_000..20_000_000), ..DiskConfig::default() }
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_disk_slower_than_the_idle_time_out_does_not_end_the_session() {
     sweep(SEEDS, |seed| {
         let mut world = World::new(seed);
         let link = ordinary(world.rng());
-        let very_slow = DiskConfig { latency: Duration::from_secs(40), rate: 10_000_000 };
+        let very_slow = DiskConfig { latency: Duration::from_secs(40), rate: 10_000_000, ..DiskConfig::default() };
         let config = if seed.is_multiple_of(2) {
             *world.server_mut().disk_mut() = very_slow;
             ClientConfig::default()

@@ -47,7 +47,7 @@ fn a_slow_reader_with_a_window_of_one_block_gets_files_of_all_sizes() {
         let link = LinkConfig { loss: world.rng().unit() * 0.02, ..ordinary(world.rng()) };
         let config = ClientConfig {
             limits: Limits { window: 1024 * KIB, max_window: 1024 * KIB, ..Limits::default() },
-            disk: DiskConfig { latency: 20 * MS, rate: 2_000_000 },
+            disk: DiskConfig { latency: 20 * MS, rate: 2_000_000, ..DiskConfig::default() },
             ..ClientConfig::default()
         };
         let client = world.client_with(&link, &link, config);

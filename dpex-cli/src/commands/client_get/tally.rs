@@ -110,7 +110,18 @@ impl Tally {
         self.miss(Blame::Partial, path, failures::DIFFERS.to_owned(), failures::DIFFERS_HINT)
     }
 
-    /// A file of that name, size and time is here.
+    /// What was received could not be made to outlast a power cut.
+    pub(super) fn not_settled(&mut self, error: &StoreError) {
+        let missing = || Missing {
+            blame: Blame::Disk,
+            name: "what was fetched".to_owned(),
+            why: words(error),
+            hint: failures::store_hint(error),
+        };
+        self.first_disk.get_or_insert_with(missing);
+    }
+
+    /// The file that is wanted is here.
     pub(super) fn same(&mut self) -> End {
         self.here += 1;
         End::Skipped("already here".into())

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dpex_core::store::{FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError};
-use dpex_core::types::SharePath;
+use dpex_core::store::{
+    EntryKind, FileStore, Held, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError, Whole,
+};
+use dpex_core::types::{Fingerprint, SharePath};
 use rustix::fs::{Access, access};
 use tokio::sync::OnceCell;
 
@@ -75,6 +77,48 @@ impl FileStore for Target {
             Some(store) => store.open(path).await,
             None => Err(StoreError::NotFound),
         }
+    }
+
+    fn gathers(&self) -> bool {
+        // Asked while files are under way: then it is there, or each file of a batch is told why not.
+        self.store.get().is_none_or(|store| store.gathers())
+    }
+
+    async fn look(&self, paths: &[SharePath]) -> Vec<Result<Option<EntryKind>, StoreError>> {
+        match self.store.get() {
+            Some(store) => store.look(paths).await,
+            None => paths.iter().map(|_| Ok(None)).collect(),
+        }
+    }
+
+    async fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
+        match self.store.get() {
+            Some(store) => store.held(path, origin).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn put_all(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
+        match self.made().await {
+            Ok(store) => store.put_all(files).await,
+            Err(error) => {
+                // The first file gets the system's error, the others its text.
+                let text = error.to_string();
+                let others = std::iter::repeat_with(|| Err(StoreError::Io(io::Error::other(text.clone()))));
+                std::iter::once(Err(error)).chain(others).take(files.len()).collect()
+            }
+        }
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        match self.store.get() {
+            Some(store) => store.settle().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn room(&self) -> Option<u64> {
+        self.store.get()?.room().await
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {

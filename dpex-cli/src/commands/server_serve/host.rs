@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dpex_core::engine::{Closer, Counters, Rejection};
 use dpex_core::enrol::Slug;
-use dpex_core::node::{self, Record, SessionInfo};
+use dpex_core::node::{self, BlockValues, Record, SessionInfo};
 use dpex_core::store::{FileStore, Skipped};
 use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
 use dpex_core::wire::message::FailCode;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::nothing::Nothing;
 use super::repeats::Repeats;
-use crate::home::Stamps;
+use crate::home::{Stamps, Values};
 use crate::ui::{Log, Ui, escape, size};
 
 /// How often dropped handshakes of one person are told, of each kind.
@@ -44,6 +44,7 @@ pub(super) struct Host {
     ui: Ui,
     log: Log,
     stamps: Stamps,
+    values: Arc<Values>,
     shelves: HashMap<EnrolmentId, Shelf>,
     rejections: Mutex<Repeats<Kind, (SocketAddr, String)>>,
     /// By name; the empty one stands for those that are not named.
@@ -51,11 +52,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(ui: Ui, log: Log, stamps: Stamps, shelves: Vec<Shelf>) -> Self {
+    pub(super) fn new(ui: Ui, log: Log, stamps: Stamps, values: Values, shelves: Vec<Shelf>) -> Self {
         Self {
             ui,
             log,
             stamps,
+            values: Arc::new(values),
             shelves: shelves.into_iter().map(|shelf| (shelf.enrolment, shelf)).collect(),
             rejections: Mutex::new(Repeats::new(REJECTIONS_EVERY, MOST_REJECTIONS)),
             left_out: Mutex::new(Repeats::new(LEFT_OUT_EVERY, MOST_LEFT_OUT)),
@@ -140,6 +142,10 @@ impl Host {
 impl node::Host for Host {
     fn shelf(&self, person: EnrolmentId) -> Arc<dyn FileStore> {
         self.shelves.get(&person).map_or_else(|| Arc::new(Nothing) as _, |shelf| Arc::clone(&shelf.files))
+    }
+
+    fn values(&self) -> Arc<dyn BlockValues> {
+        Arc::clone(&self.values) as _
     }
 
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp) {

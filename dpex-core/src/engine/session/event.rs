@@ -23,6 +23,17 @@ pub enum Event {
         id: RequestId,
         /// What the server says of it.
         meta: Meta,
+        /// Bytes of it that are here already. 0 if blocks were held of another version: the file starts over.
+        held: u64,
+    },
+    /// Client: the hash of a file on the server.
+    Hashed {
+        /// The request.
+        id: RequestId,
+        /// What the server says of it.
+        meta: Meta,
+        /// Its BLAKE3 hash.
+        root: Digest,
     },
     /// Client: so many bytes of a file are verified and written.
     Progress {

@@ -16,7 +16,7 @@ use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
 /// Requests outstanding at once; more wait here (XFR-5).
-const MAX_OUTSTANDING: usize = 256;
+const MAX_OUTSTANDING: usize = 1000;
 /// Pieces kept that came before their offer (XFR-11).
 const MAX_EARLY: usize = 4096;
 /// Block values kept whose blocks are not complete (SUM-7).
@@ -48,9 +48,10 @@ enum Request {
     Listing {
         query: ListQuery,
     },
+    Hashing,
     /// Asked for; its offer has not come. Pieces that overtook it wait here.
     Asked {
-        early: Vec<(u64, Bytes)>,
+        early: Vec<(u64, Early)>,
     },
     Receiving(Box<Receiving>),
     /// Given up by this side; the server's `fail` is awaited, which settles the credit.
@@ -63,13 +64,41 @@ enum Request {
     },
 }
 
+/// A piece that came before the offer.
+#[derive(Debug)]
+enum Early {
+    Bytes(Bytes),
+    Zeros(u64),
+}
+
+impl Early {
+    /// What it takes of memory, in bytes.
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Zeros(_) => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Receiving {
     meta: Meta,
     incoming: Incoming,
-    /// The store is ready to be written to.
-    ready: bool,
-    committing: Option<Digest>,
+    stage: Stage,
+}
+
+/// How a file is brought to the disk.
+#[derive(Debug)]
+enum Stage {
+    /// A file of at most one block, of which nothing is on the disk before all of it is here.
+    Whole,
+    /// The disk was told to begin a part.
+    Beginning,
+    /// The part takes blocks.
+    Writing,
+    /// Everything is verified; the disk publishes the file of this hash.
+    Publishing(Digest),
 }
 
 impl Fetching {
@@ -103,6 +132,10 @@ impl Fetching {
         self.ask(control, |id| Message::Get { id, path, resume })
     }
 
+    pub(super) fn hash(&mut self, path: SharePath, control: &mut ControlSender) -> RequestId {
+        self.ask(control, |id| Message::Hash { id, path })
+    }
+
     fn ask(&mut self, control: &mut ControlSender, message: impl FnOnce(RequestId) -> Message) -> RequestId {
         let id = self.next_id;
         self.next_id += 1;
@@ -122,6 +155,7 @@ impl Fetching {
                     (*id, Request::Listing { query })
                 }
                 Message::Get { id, .. } => (*id, Request::Asked { early: Vec::new() }),
+                Message::Hash { id, .. } => (*id, Request::Hashing),
                 _ => continue,
             };
             control.send(&message);
@@ -131,11 +165,7 @@ impl Fetching {
     }
 
     pub(super) fn cancel(&mut self, id: RequestId, control: &mut ControlSender) {
-        let queued = self
-            .queue
-            .iter()
-            .position(|m| matches!(m, Message::List { id: i, .. } | Message::Get { id: i, .. } if *i == id));
-        if let Some(at) = queued {
+        if let Some(at) = self.queue.iter().position(|message| queued_id(message) == Some(id)) {
             self.queue.remove(at);
             self.held.remove(&id);
             self.events.push_back(Event::Failed { id, why: Failure::Cancelled });
@@ -158,7 +188,7 @@ impl Fetching {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
             Request::Ending { .. } => return,
-            Request::Listing { .. } | Request::Asked { .. } => {
+            Request::Listing { .. } | Request::Hashing | Request::Asked { .. } => {
                 Request::Ending { size: 0, opened: 0, written: 0, writing: 0 }
             }
             Request::Receiving(r) => Request::Ending {
@@ -183,7 +213,7 @@ impl Fetching {
             Request::Asked { early } => {
                 self.held.remove(&id);
                 self.early_pieces -= early.len();
-                self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+                self.early_bytes -= early.iter().map(|(_, piece)| piece.weight()).sum::<u64>();
             }
             Request::Receiving(r) => {
                 self.pending_values -= r.incoming.pending_values();
@@ -192,17 +222,13 @@ impl Fetching {
                     Failure::Store(_) | Failure::Cancelled | Failure::Disconnected => DiskRequest::Release { id },
                 });
             }
-            Request::Listing { .. } | Request::Ending { .. } => {}
+            Request::Listing { .. } | Request::Hashing | Request::Ending { .. } => {}
         }
     }
 
     /// Every request ends with the session.
     pub(super) fn abandon(&mut self) {
-        let queued = std::mem::take(&mut self.queue).into_iter().filter_map(|m| match m {
-            Message::List { id, .. } | Message::Get { id, .. } => Some(id),
-            _ => None,
-        });
-        let queued: Vec<_> = queued.collect();
+        let queued: Vec<_> = std::mem::take(&mut self.queue).iter().filter_map(queued_id).collect();
         for (id, request) in std::mem::take(&mut self.requests) {
             let told = matches!(request, Request::Ending { .. });
             self.forget(id, request, &Failure::Disconnected);
@@ -213,7 +239,6 @@ impl Fetching {
         self.events.extend(queued.into_iter().map(|id| Event::Failed { id, why: Failure::Disconnected }));
     }
 
-    // XFR-10.
     pub(super) fn handle_data(
         &mut self,
         id: RequestId,
@@ -221,26 +246,62 @@ impl Fetching {
         bytes: &[u8],
         control: &mut ControlSender,
     ) -> Result<Accepted, Violation> {
+        let len = bytes.len() as u64;
+        self.handle_piece(
+            id,
+            len,
+            control,
+            |incoming, grants| incoming.accept(offset, bytes, grants),
+            || (offset, Early::Bytes(Bytes::copy_from_slice(bytes))),
+        )
+    }
+
+    // XFR-13.
+    pub(super) fn handle_zeros(
+        &mut self,
+        id: RequestId,
+        offset: u64,
+        len: u64,
+        control: &mut ControlSender,
+    ) -> Result<Accepted, Violation> {
+        self.handle_piece(
+            id,
+            0,
+            control,
+            |incoming, grants| incoming.accept_zeros(offset, len, grants),
+            || (offset, Early::Zeros(len)),
+        )
+    }
+
+    /// A piece of a file that takes `weight` bytes to keep: `accept`ed, or `kept` until its offer comes.
+    // XFR-10.
+    fn handle_piece(
+        &mut self,
+        id: RequestId,
+        weight: u64,
+        control: &mut ControlSender,
+        accept: impl FnOnce(&mut Incoming, &mut Grants) -> Result<Accepted, Violation>,
+        kept: impl FnOnce() -> (u64, Early),
+    ) -> Result<Accepted, Violation> {
         if id >= self.unasked {
             return Err(Violation("data that was never asked for"));
         }
         match self.requests.get_mut(&id) {
             Some(Request::Receiving(r)) => {
-                let accepted = r.incoming.accept(offset, bytes, &mut self.grants)?;
+                let accepted = accept(&mut r.incoming, &mut self.grants)?;
                 self.write_complete(id, control);
                 Ok(accepted)
             }
             Some(Request::Asked { early }) => {
-                let len = bytes.len() as u64;
-                if self.early_pieces >= MAX_EARLY || self.early_bytes + len > self.grants.window() {
+                if self.early_pieces >= MAX_EARLY || self.early_bytes + weight > self.grants.window() {
                     return Ok(Accepted::No);
                 }
                 self.early_pieces += 1;
-                self.early_bytes += len;
-                early.push((offset, Bytes::copy_from_slice(bytes)));
+                self.early_bytes += weight;
+                early.push(kept());
                 Ok(Accepted::Yes)
             }
-            Some(Request::Listing { .. }) => Err(Violation("data for a listing")),
+            Some(Request::Listing { .. } | Request::Hashing) => Err(Violation("data for a request of none")),
             Some(Request::Ending { .. }) | None => Ok(Accepted::Yes),
         }
     }
@@ -272,6 +333,15 @@ impl Fetching {
                 r.incoming.done(root)?;
                 self.conclude(id, control);
             }
+            Message::Hashed { id, meta, root } => {
+                match self.requests.get(&id) {
+                    Some(Request::Hashing) => self.events.push_back(Event::Hashed { id, meta, root }),
+                    // A hash also answers a request that was given up: nothing else will.
+                    Some(Request::Ending { opened: 0, .. }) => {}
+                    _ => return Err(Violation("a hash that was not asked for")),
+                }
+                self.requests.remove(&id);
+            }
             Message::Fail { id, code, text, used } => self.on_fail(now, rtt, id, code, text, used)?,
             Message::Notice { text } => self.events.push_back(Event::Notice(text)),
             Message::Unknown { id: Some(id) } => {
@@ -279,7 +349,11 @@ impl Fetching {
                 self.give_up(id, FailCode::Unknown, why, control);
             }
             Message::Unknown { id: None } => {}
-            Message::List { .. } | Message::Get { .. } | Message::Got { .. } | Message::Cancel { .. } => {
+            Message::List { .. }
+            | Message::Get { .. }
+            | Message::Hash { .. }
+            | Message::Got { .. }
+            | Message::Cancel { .. } => {
                 return Err(Violation("a client's message from a server"));
             }
         }
@@ -328,7 +402,7 @@ impl Fetching {
             return self.unexpected(id);
         };
         self.early_pieces -= early.len();
-        self.early_bytes -= early.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
+        self.early_bytes -= early.iter().map(|(_, piece)| piece.weight()).sum::<u64>();
         // Another version than the one that is here means to start over.
         let held = self.held.remove(&id).filter(|held| held.version == meta.version);
         let is_cut_otherwise = held.as_ref().is_some_and(|held| held.block_log2 != block_log2);
@@ -341,12 +415,20 @@ impl Fetching {
         // Acknowledged long ago, so a refusal cannot ask for it again; it was contiguous enough to be accepted, or the
         // sender scattered crumbs and fails its own transfer.
         let mut early = early.iter();
-        let accepted = early.try_for_each(|(at, bytes)| incoming.accept(*at, bytes, &mut self.grants).map(|_| ()));
-        let receiving = Receiving { meta, incoming, ready: false, committing: None };
-        self.requests.insert(id, Request::Receiving(Box::new(receiving)));
+        let grants = &mut self.grants;
+        let accepted = early.try_for_each(|(at, piece)| match piece {
+            Early::Bytes(bytes) => incoming.accept(*at, bytes, grants).map(drop),
+            Early::Zeros(len) => incoming.accept_zeros(*at, *len, grants).map(drop),
+        });
+        let held = incoming.held();
+        let is_whole = geometry.blocks() <= 1 && !resumed;
+        let stage = if is_whole { Stage::Whole } else { Stage::Beginning };
+        self.requests.insert(id, Request::Receiving(Box::new(Receiving { meta, incoming, stage })));
         accepted?;
-        self.wants.push_back(DiskRequest::Receive { id, meta, resumed });
-        self.events.push_back(Event::Offered { id, meta });
+        if !is_whole {
+            self.wants.push_back(DiskRequest::Receive { id, meta, block_log2, resumed });
+        }
+        self.events.push_back(Event::Offered { id, meta, held });
         // A window smaller than a block would never let it through (CRD-7).
         let block = geometry.block(0).map_or(0, |block| block.len as u64);
         match self.grants.widen(block) {
@@ -374,7 +456,7 @@ impl Fetching {
         let Some(request) = self.requests.get(&id) else { return self.unexpected(id) };
         // What the disk still holds is released when it is written.
         let (size, opened, settled, told) = match request {
-            Request::Listing { .. } | Request::Asked { .. } => (0, 0, 0, false),
+            Request::Listing { .. } | Request::Hashing | Request::Asked { .. } => (0, 0, 0, false),
             Request::Receiving(r) if r.incoming.is_done() => {
                 return Err(Violation("a transfer failed after it was done"));
             }
@@ -402,29 +484,35 @@ impl Fetching {
     /// Hands complete blocks to the disk.
     fn write_complete(&mut self, id: RequestId, control: &mut ControlSender) {
         let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
-        if !r.ready {
-            return;
-        }
-        while let Some(c) = r.incoming.next_complete() {
-            self.pending_values -= 1;
-            self.wants.push_back(DiskRequest::Write { id, block: c.block, bytes: c.bytes, value: c.value });
+        if matches!(r.stage, Stage::Writing) {
+            while let Some(c) = r.incoming.next_complete() {
+                self.pending_values -= 1;
+                self.wants.push_back(DiskRequest::Write { id, block: c.block, bytes: c.bytes, value: c.value });
+            }
         }
         self.conclude(id, control);
     }
 
-    /// Commits a transfer that is complete, or fails one whose root is wrong.
+    /// Publishes a transfer that is complete, or fails one whose root is wrong.
     fn conclude(&mut self, id: RequestId, control: &mut ControlSender) {
         let Some(Request::Receiving(r)) = self.requests.get_mut(&id) else { return };
-        if !r.ready || r.committing.is_some() {
-            return;
-        }
-        match r.incoming.outcome() {
-            Some(Outcome::Verified(root)) => {
-                r.committing = Some(root);
-                self.wants.push_back(DiskRequest::Commit { id });
-            }
-            Some(Outcome::Mismatch) => self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control),
-            None => {}
+        let outcome = match r.stage {
+            Stage::Beginning | Stage::Publishing(_) => return,
+            Stage::Whole => r.incoming.whole(),
+            Stage::Writing => r.incoming.outcome(),
+        };
+        let root = match outcome {
+            Some(Outcome::Verified(root)) => root,
+            Some(Outcome::Mismatch) => return self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control),
+            None => return,
+        };
+        if let Stage::Whole = std::mem::replace(&mut r.stage, Stage::Publishing(root)) {
+            let complete = r.incoming.next_complete();
+            self.pending_values -= usize::from(complete.is_some());
+            let content = complete.map(|complete| complete.bytes).unwrap_or_default();
+            self.wants.push_back(DiskRequest::Put { id, meta: r.meta, content, root });
+        } else {
+            self.wants.push_back(DiskRequest::Commit { id });
         }
     }
 
@@ -432,10 +520,11 @@ impl Fetching {
         match reply {
             DiskReply::Ready { id, result: Ok(()) } => {
                 if let Some(Request::Receiving(r)) = self.requests.get_mut(&id) {
-                    r.ready = true;
+                    r.stage = Stage::Writing;
                     self.write_complete(id, control);
                 }
             }
+            DiskReply::Put { id, result } => self.on_put(now, rtt, id, result, control),
             DiskReply::Written { id, block, result } => self.on_written(now, rtt, id, block, result, control),
             DiskReply::Ready { id, result: Err(e) } | DiskReply::Committed { id, result: Err(e) } => {
                 self.on_store_error(id, e, control);
@@ -485,6 +574,35 @@ impl Fetching {
         }
     }
 
+    /// A file that came whole was published, or not. Either way its only block is not held any more.
+    fn on_put(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        id: RequestId,
+        result: Result<SharePath, WriteError>,
+        control: &mut ControlSender,
+    ) {
+        let released = match self.requests.get_mut(&id) {
+            Some(Request::Receiving(r)) if result.is_ok() => r.incoming.on_written(0),
+            Some(Request::Receiving(r)) => {
+                r.incoming.on_write_failed(0);
+                0
+            }
+            Some(Request::Ending { written, writing, .. }) => {
+                *written += *writing;
+                std::mem::take(writing)
+            }
+            _ => 0,
+        };
+        self.max_data_due |= self.grants.release(now, released, rtt);
+        match result {
+            Ok(path) => self.on_committed(id, path, control),
+            Err(WriteError::Mismatch) => self.give_up(id, FailCode::Mismatch, Failure::Mismatch, control),
+            Err(WriteError::Store(e)) => self.on_store_error(id, e, control),
+        }
+    }
+
     fn on_store_error(&mut self, id: RequestId, error: StoreError, control: &mut ControlSender) {
         let code = match error {
             StoreError::Same => FailCode::Cancelled,
@@ -498,9 +616,9 @@ impl Fetching {
 
     fn on_committed(&mut self, id: RequestId, path: SharePath, control: &mut ControlSender) {
         // If it was cancelled while it was being committed, the file is here all the same, and whole.
-        let committing = |r: &Request| matches!(r, Request::Receiving(r) if r.committing.is_some());
-        let Some(Request::Receiving(r)) = self.take_if(id, committing) else { return };
-        let Some(root) = r.committing else { return };
+        let publishing = |r: &Request| matches!(r, Request::Receiving(r) if matches!(r.stage, Stage::Publishing(_)));
+        let Some(Request::Receiving(r)) = self.take_if(id, publishing) else { return };
+        let Stage::Publishing(root) = r.stage else { return };
         control.send(&Message::Got { id, root });
         self.events.push_back(Event::Finished { id, path, root, size: r.meta.size });
     }
@@ -520,5 +638,13 @@ impl Fetching {
             frame::put_max_data(draft.out, self.grants.limit());
             draft.note(Piece::MaxData);
         }
+    }
+}
+
+/// The request that a message not yet sent will make.
+fn queued_id(message: &Message) -> Option<RequestId> {
+    match message {
+        Message::List { id, .. } | Message::Get { id, .. } | Message::Hash { id, .. } => Some(*id),
+        _ => None,
     }
 }

@@ -1,16 +1,16 @@
 //! The server's half of a session: answers lists and gets out of a store, within fixed bounds.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
-
 use super::event::{Closer, Event};
 use super::link::{Draft, Fate, Piece, set_of};
-use crate::engine::disk::{DiskReply, DiskRequest};
+use crate::engine::disk::{DiskReply, DiskRequest, Found};
 use crate::store::{Entry, ListQuery, Meta, Page, StoreError};
-use crate::transfer::{Allowance, ControlSender, DEFAULT_BLOCK_LOG2, Geometry, Outgoing, Violation};
+use crate::transfer::{
+    Allowance, Block, Content, ControlSender, DEFAULT_BLOCK_LOG2, Geometry, Outgoing, Portion, Violation,
+};
 use crate::types::{Digest, RangeSet, SharePath};
-use crate::wire::frame::{self, DATA_OVERHEAD};
+use crate::wire::frame::{self, DATA_OVERHEAD, ZEROS_LEN};
 use crate::wire::message::{FailCode, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Message, RequestId, Resume, entry_len};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Requests answered at once; more wait unread in the control stream (XFR-4).
 const MAX_ACTIVE: usize = 1024;
@@ -20,8 +20,9 @@ const MAX_BACKLOG: usize = 256 * 1024;
 const MAX_LISTINGS: usize = 8;
 /// Files open at once.
 const MAX_OPEN: usize = 64;
-/// The smallest remainder of a packet worth a further DATA frame.
+/// The smallest remainder of a packet worth a further DATA frame. There is room for a ZEROS frame then, too.
 const MIN_PIECE: usize = 16;
+const _: () = assert!(ZEROS_LEN <= DATA_OVERHEAD + MIN_PIECE);
 
 #[derive(Debug)]
 pub(super) struct Serving {
@@ -38,6 +39,8 @@ pub(super) struct Serving {
     listings: usize,
     allowance: Allowance,
     memory: usize,
+    /// Of those, bytes of blocks being read, or read and not yet opened.
+    ahead: usize,
     /// Disk requests not yet answered, and of those the bytes of reads whose transfer has ended.
     unanswered: usize,
     orphaned: usize,
@@ -50,9 +53,18 @@ pub(super) struct Serving {
 #[derive(Debug)]
 enum Request {
     Listing { query: ListQuery },
-    Waiting { path: SharePath, resume: Option<Resume> },
-    Opening { path: SharePath, resume: Option<Resume> },
+    Waiting { path: SharePath, want: Want },
+    Opening { path: SharePath, want: Want },
     Sending(Box<Sending>),
+}
+
+/// What a client wants of a file.
+#[derive(Debug)]
+enum Want {
+    /// Its content, without what it has already.
+    Content(Option<Resume>),
+    /// Its hash alone.
+    Hash,
 }
 
 #[derive(Debug)]
@@ -60,6 +72,8 @@ struct Sending {
     path: SharePath,
     meta: Meta,
     out: Outgoing,
+    /// Only its hash was asked for.
+    hash_only: bool,
     done: bool,
 }
 
@@ -75,6 +89,7 @@ impl Serving {
             listings: 0,
             allowance: Allowance::default(),
             memory: 0,
+            ahead: 0,
             unanswered: 0,
             orphaned: 0,
             send_buffer,
@@ -121,12 +136,8 @@ impl Serving {
                 self.listings += 1;
                 self.requests.insert(id, Request::Listing { query });
             }
-            Message::Get { id, path, resume } => {
-                self.claim(id)?;
-                self.requests.insert(id, Request::Waiting { path, resume });
-                self.waiting.push_back(id);
-                self.schedule();
-            }
+            Message::Get { id, path, resume } => self.wait(id, path, Want::Content(resume))?,
+            Message::Hash { id, path } => self.wait(id, path, Want::Hash)?,
             Message::Got { id, root } => self.on_got(id, root)?,
             Message::Cancel { id } => self.on_cancel(id, FailCode::Cancelled, control)?,
             Message::Fail { id, code, .. } => self.on_cancel(id, code, control)?,
@@ -136,10 +147,22 @@ impl Serving {
             }
             Message::Unknown { id: None } | Message::Notice { .. } => {}
             // MSG-7.
-            Message::Page { .. } | Message::Offer { .. } | Message::Sums { .. } | Message::Done { .. } => {
+            Message::Page { .. }
+            | Message::Offer { .. }
+            | Message::Sums { .. }
+            | Message::Done { .. }
+            | Message::Hashed { .. } => {
                 return Err(Violation("a server's message from a client"));
             }
         }
+        Ok(())
+    }
+
+    fn wait(&mut self, id: RequestId, path: SharePath, want: Want) -> Result<(), Violation> {
+        self.claim(id)?;
+        self.requests.insert(id, Request::Waiting { path, want });
+        self.waiting.push_back(id);
+        self.schedule();
         Ok(())
     }
 
@@ -155,7 +178,7 @@ impl Serving {
     // MSG-9, XFR-6.
     fn on_got(&mut self, id: RequestId, root: Digest) -> Result<(), Violation> {
         match self.requests.get(&id) {
-            Some(Request::Sending(s)) if s.done && s.out.root() == Some(root) => {
+            Some(Request::Sending(s)) if s.done && !s.hash_only && s.out.root() == Some(root) => {
                 self.events.push_back(Event::Delivered { id, path: s.path.clone(), size: s.meta.size, root });
                 self.drop_request(id);
                 Ok(())
@@ -201,6 +224,7 @@ impl Serving {
         match request {
             Some(Request::Sending(s)) => {
                 self.memory -= s.out.memory();
+                self.ahead -= s.out.ahead();
                 self.orphaned += s.out.reading();
                 // Once it is done, it has been released.
                 if !s.done {
@@ -210,8 +234,7 @@ impl Serving {
             Some(Request::Opening { .. }) => self.release(id),
             Some(Request::Waiting { .. } | Request::Listing { .. }) | None => {}
         }
-        self.reading.retain(|&r| r != id);
-        self.waiting.retain(|&r| r != id);
+        // Numbers are never used again, so those left in `waiting` and `reading` are passed over when their turn comes.
         self.schedule();
     }
 
@@ -225,14 +248,14 @@ impl Serving {
         while self.open < MAX_OPEN {
             let Some(id) = self.waiting.pop_front() else { break };
             let Some(request) = self.requests.get_mut(&id) else { continue };
-            if let Request::Waiting { path, resume } = request {
-                let (path, resume) = (path.clone(), resume.take());
-                *request = Request::Opening { path: path.clone(), resume };
+            if let Request::Waiting { path, want } = request {
+                let path = std::mem::take(path);
+                let want = std::mem::replace(want, Want::Hash);
+                *request = Request::Opening { path: path.clone(), want };
                 self.open += 1;
                 self.want(DiskRequest::Open { id, path });
             }
         }
-        let mut ahead = self.ahead() + self.orphaned;
         while let Some(&id) = self.reading.front() {
             let Some(Request::Sending(s)) = self.requests.get_mut(&id) else {
                 self.reading.pop_front();
@@ -243,25 +266,16 @@ impl Serving {
                 continue;
             };
             // One block is always allowed, so that no bound can be too small to move.
+            let ahead = self.ahead + self.orphaned;
             let fits = ahead + block.len <= self.read_ahead && self.memory + block.len <= self.send_buffer;
             if !fits && (ahead > 0 || self.memory > 0) {
                 break;
             }
             s.out.begin_read();
-            ahead += block.len;
+            self.ahead += block.len;
             self.memory += block.len;
             self.want(DiskRequest::Read { id, block });
         }
-    }
-
-    /// Bytes being read, or read and not yet opened. Only transfers in `reading` or `ready` can have any.
-    fn ahead(&self) -> usize {
-        let ids: BTreeSet<_> = self.reading.iter().chain(&self.ready).collect();
-        let sending = ids.into_iter().filter_map(|id| match self.requests.get(id) {
-            Some(Request::Sending(s)) => Some(s.out.ahead()),
-            _ => None,
-        });
-        sending.sum()
     }
 
     pub(super) fn handle_disk(&mut self, reply: DiskReply, control: &mut ControlSender) {
@@ -278,26 +292,35 @@ impl Serving {
                     return self.schedule();
                 };
                 match result {
-                    Ok((bytes, value)) => {
-                        let before = s.out.memory();
-                        if s.out.on_read(&block, bytes, value) {
-                            control.send(&Message::Sums { id, first: block.index, values: vec![value] });
-                            self.ready.insert(id);
-                        }
-                        self.memory = self.memory + s.out.memory() - before;
-                        self.finish_reading(id, control);
-                    }
+                    Ok((content, value)) => self.on_read(id, block, content, value, control),
                     Err(e) => {
                         // Answered, so its bytes are not waited for any more when the request ends below.
                         s.out.on_read_failed(&block);
                         self.memory -= block.len;
+                        self.ahead -= block.len;
                         self.on_store_error(id, &e, control);
                     }
                 }
             }
-            DiskReply::Ready { .. } | DiskReply::Written { .. } | DiskReply::Committed { .. } => {}
+            DiskReply::Ready { .. }
+            | DiskReply::Written { .. }
+            | DiskReply::Put { .. }
+            | DiskReply::Committed { .. } => {}
         }
         self.schedule();
+    }
+
+    /// A block of a transfer was read, and counted when that began.
+    fn on_read(&mut self, id: RequestId, block: Block, content: Content, value: Digest, control: &mut ControlSender) {
+        let Some(Request::Sending(s)) = self.requests.get_mut(&id) else { return };
+        let before = (s.out.memory(), s.out.ahead());
+        if s.out.on_read(&block, content, value) {
+            control.send(&Message::Sums { id, first: block.index, values: vec![value] });
+            self.ready.insert(id);
+        }
+        self.memory = self.memory + s.out.memory() - before.0;
+        self.ahead = self.ahead + s.out.ahead() - before.1;
+        self.finish_reading(id, control);
     }
 
     fn on_store_error(&mut self, id: RequestId, error: &StoreError, control: &mut ControlSender) {
@@ -329,30 +352,54 @@ impl Serving {
     }
 
     // XFR-1.
-    fn on_opened(&mut self, id: RequestId, result: Result<Meta, StoreError>, control: &mut ControlSender) {
-        let Some(Request::Opening { path, resume }) = self.requests.get_mut(&id) else { return };
-        let meta = match result {
-            Ok(meta) => meta,
+    fn on_opened(&mut self, id: RequestId, result: Result<Found, StoreError>, control: &mut ControlSender) {
+        let Some(Request::Opening { path, want }) = self.requests.get_mut(&id) else { return };
+        let Found { meta, known, whole } = match result {
+            Ok(found) => found,
             Err(e) => return self.on_store_error(id, &e, control),
         };
-        let (path, resume) = (std::mem::take(path), resume.take());
+        let path = std::mem::take(path);
         let geometry = Geometry::new(meta.size, DEFAULT_BLOCK_LOG2);
-        let held = resume.filter(|r| r.version == meta.version).map_or_else(RangeSet::new, |r| set_of(&r.held));
-        control.send(&Message::Offer { id, meta, block_log2: DEFAULT_BLOCK_LOG2 });
-        self.events.push_back(Event::Started { id, path: path.clone(), size: meta.size });
-        let out = Outgoing::new(geometry, held);
-        self.requests.insert(id, Request::Sending(Box::new(Sending { path, meta, out, done: false })));
-        self.reading.push_back(id);
-        self.finish_reading(id, control);
+        let (held, hash_only) = match want {
+            Want::Hash => (RangeSet::from(0..geometry.blocks()), true),
+            Want::Content(resume) => {
+                let resume = resume.take().filter(|resume| resume.version == meta.version);
+                (resume.map_or_else(RangeSet::new, |resume| set_of(&resume.held)), false)
+            }
+        };
+        if !hash_only {
+            control.send(&Message::Offer { id, meta, block_log2: DEFAULT_BLOCK_LOG2 });
+            self.events.push_back(Event::Started { id, path: path.clone(), size: meta.size });
+        }
+        let mut out = Outgoing::new(geometry, held, &known);
+        let first = whole.and_then(|whole| out.begin_read().zip(Some(whole)));
+        self.requests.insert(id, Request::Sending(Box::new(Sending { path, meta, out, hash_only, done: false })));
+        match first {
+            Some((block, (content, value))) => {
+                self.memory += block.len;
+                self.ahead += block.len;
+                self.on_read(id, block, content, value, control);
+            }
+            None => {
+                self.reading.push_back(id);
+                self.finish_reading(id, control);
+            }
+        }
     }
 
     /// Once every block is read, tells the root and lets the file go.
     fn finish_reading(&mut self, id: RequestId, control: &mut ControlSender) {
         let Some(Request::Sending(s)) = self.requests.get_mut(&id) else { return };
         let Some(root) = s.out.root().filter(|_| s.out.all_read() && !s.done) else { return };
+        let (hash_only, meta) = (s.hash_only, s.meta);
         s.done = true;
-        control.send(&Message::Done { id, root });
         self.release(id);
+        if hash_only {
+            control.send(&Message::Hashed { id, meta, root });
+            self.drop_request(id);
+        } else {
+            control.send(&Message::Done { id, root });
+        }
     }
 
     pub(super) fn settle(&mut self, piece: Piece, fate: Fate) {
@@ -389,16 +436,18 @@ impl Serving {
         let mut idle = Vec::new();
         for &id in &self.ready {
             let Some(Request::Sending(s)) = self.requests.get_mut(&id) else { continue };
-            let used = s.out.used();
+            let before = s.out.ahead();
             while draft.room() >= DATA_OVERHEAD + MIN_PIECE {
-                let Some((offset, bytes)) = s.out.take(draft.room() - DATA_OVERHEAD, &mut self.allowance) else {
-                    break;
-                };
-                let range: Range<u64> = offset..offset + bytes.len() as u64;
-                frame::put_data(draft.out, id, offset, bytes);
-                draft.note(Piece::Data { transfer: id, range });
+                let Some(portion) = s.out.take(draft.room() - DATA_OVERHEAD, &mut self.allowance) else { break };
+                match &portion {
+                    Portion::Bytes(offset, bytes) => frame::put_data(draft.out, id, *offset, bytes),
+                    Portion::Zeros(range) => frame::put_zeros(draft.out, id, range.start, range.end - range.start),
+                }
+                draft.note(Piece::Data { transfer: id, range: portion.range() });
             }
-            opened |= s.out.used() > used;
+            let newly = before - s.out.ahead();
+            self.ahead -= newly;
+            opened |= newly > 0;
             if !s.out.has_unsent() {
                 idle.push(id);
             }

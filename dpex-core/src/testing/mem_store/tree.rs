@@ -207,12 +207,12 @@ impl State {
         if !self.is_free_for_folder(&parent) {
             return Err(StoreError::Exists);
         }
-        if !self.check_target(path, meta)? {
-            match existing {
-                Existing::Keep => return Err(StoreError::Exists),
-                Existing::Overwrite => {}
-                Existing::Rename => self.check_siblings(path, meta)?,
-            }
+        match (self.check_target(path, meta), existing) {
+            (Ok(true) | Err(StoreError::Same), Existing::Replace) | (Ok(true), _) => {}
+            (Err(error), _) => return Err(error),
+            (Ok(false), Existing::Keep) => return Err(StoreError::Exists),
+            (Ok(false), Existing::Overwrite | Existing::Replace) => {}
+            (Ok(false), Existing::Rename) => self.check_siblings(path, meta)?,
         }
         if self.parts.get(path).is_some_and(|part| part.live) {
             return Err(StoreError::Busy);
@@ -289,7 +289,7 @@ impl State {
         let name = match existing {
             _ if is_free => path.clone(),
             Existing::Keep => return Err(StoreError::Exists),
-            Existing::Overwrite => path.clone(),
+            Existing::Overwrite | Existing::Replace => path.clone(),
             Existing::Rename => siblings(path).find(|name| !self.nodes.contains_key(name)).ok_or(StoreError::Exists)?,
         };
         let content = self.parts.remove(path).map(|part| Content::Bytes(part.data.into())).ok_or(StoreError::Exists)?;

@@ -75,6 +75,19 @@ impl ClientHost {
         id
     }
 
+    /// Asks for the hash of a file.
+    ///
+    /// # Panics
+    /// If there is no open session, or the path is not one.
+    pub fn hash(&mut self, path: &str) -> RequestId {
+        let path = SharePath::parse(path).expect("a valid path");
+        let session = self.session.as_mut().expect("a session");
+        let id = session.hash(path).expect("the session is open");
+        self.unanswered.insert(id);
+        self.settle();
+        id
+    }
+
     /// Asks for a page.
     ///
     /// # Panics
@@ -181,7 +194,10 @@ impl ClientHost {
         if let Some(event) = session.poll_event() {
             match &event {
                 Event::Closed(reason) => self.close = Some(reason.clone()),
-                Event::Page { id, .. } | Event::Finished { id, .. } | Event::Failed { id, .. } => {
+                Event::Page { id, .. }
+                | Event::Hashed { id, .. }
+                | Event::Finished { id, .. }
+                | Event::Failed { id, .. } => {
                     assert!(self.unanswered.remove(id), "request {id} ended twice");
                 }
                 _ => {}

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::engine::{DiskReply, DiskRequest, WriteError};
-use crate::store::{Existing, FileStore as _, Incoming, Meta, PartialFile, SourceFile, StoreError, Verified};
+use crate::engine::{DiskReply, DiskRequest, Found, WriteError};
+use crate::store::{Existing, FileStore as _, Incoming, Meta, PartialFile, SourceFile, StoreError, Verified, Whole};
 use crate::testing::{MemStore, ready};
-use crate::transfer::{Block, block_value};
+use crate::transfer::{Block, Content, block_value};
 use crate::types::{Digest, SharePath};
 use crate::wire::message::RequestId;
 
@@ -45,7 +45,10 @@ impl Disk {
 
     /// Bytes of file content in requests not carried out yet.
     pub(super) fn pending_bytes(&self) -> usize {
-        let bytes = self.queue.iter().map(|r| if let DiskRequest::Write { bytes, .. } = r { bytes.len() } else { 0 });
+        let bytes = self.queue.iter().map(|request| match request {
+            DiskRequest::Write { bytes, .. } | DiskRequest::Put { content: bytes, .. } => bytes.len(),
+            _ => 0,
+        });
         bytes.sum()
     }
 
@@ -74,6 +77,9 @@ impl Disk {
                 let result = self.write(id, &block, bytes, value);
                 DiskReply::Written { id, block, result }
             }
+            DiskRequest::Put { id, meta, content, root } => {
+                DiskReply::Put { id, result: self.put(id, meta, content, root) }
+            }
             DiskRequest::Commit { id } => {
                 let part = self.parts.remove(&id);
                 let result = part.map_or(Err(StoreError::NotFound), |part| ready(part.commit()));
@@ -88,18 +94,28 @@ impl Disk {
         })
     }
 
-    fn open(&mut self, id: RequestId, path: &SharePath) -> Result<Meta, StoreError> {
+    fn open(&mut self, id: RequestId, path: &SharePath) -> Result<Found, StoreError> {
         let file = ready(self.store.open(path))?;
         let meta = *file.meta();
         self.files.insert(id, file);
-        Ok(meta)
+        Ok(Found { meta, known: BTreeMap::new(), whole: None })
     }
 
-    fn read(&self, id: RequestId, block: &Block) -> Result<(Bytes, Digest), StoreError> {
+    fn read(&self, id: RequestId, block: &Block) -> Result<(Content, Digest), StoreError> {
         let file = self.files.get(&id).ok_or(StoreError::NotFound)?;
         let bytes = ready(file.read_at(block.offset, block.len))?;
         let value = block_value(block, &bytes);
-        Ok((bytes, value))
+        Ok((Content::of(bytes), value))
+    }
+
+    fn put(&self, id: RequestId, meta: Meta, content: Bytes, root: Digest) -> Result<SharePath, WriteError> {
+        if *blake3::hash(&content).as_bytes() != root.0 {
+            return Err(WriteError::Mismatch);
+        }
+        let path = self.names.get(&id).cloned().ok_or(StoreError::NotFound)?;
+        let whole = Whole { incoming: Incoming::anew(path, meta, Existing::Keep), content };
+        let mut answers = ready(self.store.put_all(vec![whole]));
+        Ok(answers.pop().expect("one answer a file")?)
     }
 
     fn receive(&mut self, id: RequestId, meta: Meta) -> Result<(), StoreError> {

@@ -87,6 +87,10 @@ impl Heard {
             Frame::Data { transfer, offset, bytes } => {
                 self.data.push(HeardData { transfer, offset, bytes: bytes.to_vec() });
             }
+            Frame::Zeros { transfer, offset, len } => {
+                let bytes = vec![0; usize::try_from(len).expect("inside a block")];
+                self.data.push(HeardData { transfer, offset, bytes });
+            }
             Frame::MaxData(limit) => self.max_data = self.max_data.max(limit),
             Frame::MaxControl(limit) => self.max_control = self.max_control.max(limit),
         }

@@ -76,6 +76,13 @@ pub enum Outcome {
     },
     /// A page of a listing.
     Page(Page),
+    /// A file has this hash on the server.
+    Hashed {
+        /// What the file is.
+        meta: Meta,
+        /// Its hash.
+        root: Digest,
+    },
     /// It failed.
     Failed(Failure),
 }
@@ -192,7 +199,8 @@ impl ClientHost {
             Event::Page { id, page } => self.end(id, Outcome::Page(page)),
             Event::Finished { id, path, root, size } => self.end(id, Outcome::Finished { path, root, size }),
             Event::Failed { id, why } => self.end(id, Outcome::Failed(why)),
-            Event::Offered { id, meta } => {
+            Event::Hashed { id, meta, root } => self.end(id, Outcome::Hashed { meta, root }),
+            Event::Offered { id, meta, .. } => {
                 self.offers.insert(id, meta);
             }
             Event::Notice(text) => self.notices.push(text),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{DiskReply, DiskRequest, WriteError};
-use crate::store::{Existing, FileStore as _, Incoming, PartialFile, SourceFile, StoreError, Verified};
+use crate::engine::{DiskReply, DiskRequest, Found, WriteError};
+use crate::store::{Existing, FileStore as _, Incoming, Opened, PartialFile, SourceFile, StoreError, Verified, Whole};
 use crate::testing::{MemStore, ready};
-use crate::transfer::block_value;
-use crate::types::SharePath;
+use crate::transfer::{Content, DEFAULT_BLOCK_LOG2, Geometry, block_value};
+use crate::types::{Digest, SharePath, Version};
 use crate::wire::message::RequestId;
 
 /// How slow a disk is.
@@ -18,11 +18,27 @@ pub struct DiskConfig {
     pub latency: Duration,
     /// Bytes per second on top of that, for each transfer.
     pub rate: u64,
+    /// A server's: it keeps the values of blocks it has read.
+    pub remembers: bool,
 }
+
+/// What a disk knows beside its store.
+pub(super) enum Knowledge<'a> {
+    /// A server: values of the blocks of versions it has read.
+    Server(&'a mut Values),
+    /// A client: where the files of requests go.
+    Client(&'a BTreeMap<RequestId, SharePath>),
+}
+
+/// Block values by version and number.
+pub(super) type Values = BTreeMap<Version, BTreeMap<u64, Digest>>;
+
+/// Files up to this size are read when they are opened.
+const WHOLE: u64 = 64 * 1024;
 
 impl Default for DiskConfig {
     fn default() -> Self {
-        Self { latency: Duration::from_micros(200), rate: 500_000_000 }
+        Self { latency: Duration::from_micros(200), rate: 500_000_000, remembers: true }
     }
 }
 
@@ -40,6 +56,7 @@ impl Disk {
     pub(super) fn submit(&mut self, now: Instant, config: DiskConfig, request: &DiskRequest) -> Instant {
         let bytes = match request {
             DiskRequest::Read { block, .. } | DiskRequest::Write { block, .. } => block.len as u64,
+            DiskRequest::Put { content, .. } => content.len() as u64,
             _ => 0,
         };
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(config.rate.max(1));
@@ -54,12 +71,12 @@ impl Disk {
         *free_at
     }
 
-    /// Carries a request out. `paths` says where the files of a client's requests go.
+    /// Carries a request out.
     pub(super) fn run(
         &mut self,
         store: &MemStore,
         request: DiskRequest,
-        paths: Option<&BTreeMap<RequestId, SharePath>>,
+        knowledge: Knowledge<'_>,
     ) -> Option<DiskReply> {
         self.outstanding -= 1;
         Some(match request {
@@ -68,16 +85,37 @@ impl Disk {
                 DiskReply::Listed { id, result: ready(store.list(&query)) }
             }
             DiskRequest::Open { id, path } => {
-                let file = ready(store.open(&path));
-                let result = file.map(|file| *self.files.entry(id).or_insert(file).meta());
+                let opened = ready(store.open_all(&[path], WHOLE)).pop().expect("one answer a path");
+                let result = opened.map(|opened| match opened {
+                    Opened::Whole(meta, content) => {
+                        let block = Geometry::new(meta.size, DEFAULT_BLOCK_LOG2).block(0);
+                        let whole = block.map(|block| {
+                            let value = block_value(&block, &content);
+                            (Content::of(content), value)
+                        });
+                        Found { meta, known: BTreeMap::new(), whole }
+                    }
+                    Opened::File(file) => {
+                        let meta = *file.meta();
+                        self.files.insert(id, file);
+                        let known = match knowledge {
+                            Knowledge::Server(values) => values.get(&meta.version).cloned().unwrap_or_default(),
+                            Knowledge::Client(_) => BTreeMap::new(),
+                        };
+                        Found { meta, known, whole: None }
+                    }
+                });
                 DiskReply::Opened { id, result }
             }
             DiskRequest::Read { id, block } => {
                 let file = self.files.get(&id).ok_or_else(not_open);
-                let bytes = file.and_then(|file| ready(file.read_at(block.offset, block.len)));
-                let result = bytes.map(|bytes| {
+                let result = file.and_then(|file| {
+                    let bytes = ready(file.read_at(block.offset, block.len))?;
                     let value = block_value(&block, &bytes);
-                    (bytes, value)
+                    if let Knowledge::Server(values) = knowledge {
+                        values.entry(file.meta().version).or_default().insert(block.index, value);
+                    }
+                    Ok((Content::of(bytes), value))
                 });
                 DiskReply::Read { id, block, result }
             }
@@ -88,8 +126,21 @@ impl Disk {
                 self.free_at.remove(&id);
                 return None;
             }
-            DiskRequest::Receive { id, meta, resumed } => {
-                let path = paths?.get(&id)?.clone();
+            DiskRequest::Put { id, meta, content, root } => {
+                let Knowledge::Client(paths) = knowledge else { return None };
+                let path = paths.get(&id)?.clone();
+                let result = if *blake3::hash(&content).as_bytes() == root.0 {
+                    let whole = Whole { incoming: Incoming::anew(path, meta, Existing::Keep), content };
+                    let answer = ready(store.put_all(vec![whole])).pop().expect("one answer a file");
+                    answer.map_err(WriteError::Store)
+                } else {
+                    Err(WriteError::Mismatch)
+                };
+                DiskReply::Put { id, result }
+            }
+            DiskRequest::Receive { id, meta, resumed, .. } => {
+                let Knowledge::Client(paths) = knowledge else { return None };
+                let path = paths.get(&id)?.clone();
                 let anew = Incoming::anew(path, meta, Existing::Keep);
                 let held = if resumed { ready(store.held(&anew.path, &anew.origin)) } else { Ok(None) };
                 let part = held.and_then(|held| ready(store.receive(&Incoming { held, ..anew })));
@@ -143,6 +194,7 @@ fn request_id(request: &DiskRequest) -> RequestId {
         | DiskRequest::Release { id }
         | DiskRequest::Receive { id, .. }
         | DiskRequest::Write { id, .. }
+        | DiskRequest::Put { id, .. }
         | DiskRequest::Commit { id }
         | DiskRequest::Discard { id } => *id,
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::client::{Standing, State};
-use super::disk::Disk;
+use super::disk::{Disk, Knowledge};
 use super::server::ServerSession;
 use super::trace::Mark;
 use super::{ClientId, Way, World};
@@ -134,7 +134,11 @@ impl World {
             Happening::ServerDisk { session, request } => {
                 self.note("disk", SERVER, 0, &[]);
                 let Some(s) = self.server.sessions.get_mut(&session) else { return };
-                if let Some(reply) = s.disk.run(&self.server.store, request, None) {
+                if !self.server.config.disk.remembers {
+                    self.server.values.clear();
+                }
+                let knowledge = Knowledge::Server(&mut self.server.values);
+                if let Some(reply) = s.disk.run(&self.server.store, request, knowledge) {
                     s.session.handle_disk(now, reply);
                 }
             }
@@ -145,7 +149,7 @@ impl World {
                     return;
                 }
                 let State::Connected { session, disk } = &mut host.state else { return };
-                if let Some(reply) = disk.run(&host.store, request, Some(&host.paths)) {
+                if let Some(reply) = disk.run(&host.store, request, Knowledge::Client(&host.paths)) {
                     session.handle_disk(now, reply);
                 }
             }

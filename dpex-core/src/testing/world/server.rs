@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::{Disk, DiskConfig};
+use super::disk::{Disk, DiskConfig, Values};
 use crate::engine::{CloseReason, Endpoint, Event, Limits, Rejection, Session, SessionId};
 use crate::suite::IdentityKey;
 use crate::testing::{MemStore, NullSuite};
@@ -62,6 +62,8 @@ pub struct ServerHost {
     pub(super) config: ServerConfig,
     pub(super) endpoint: Endpoint,
     pub(super) store: MemStore,
+    /// Values of blocks it has read.
+    pub(super) values: Values,
     pub(super) sessions: BTreeMap<SessionId, ServerSession>,
     pub(super) log: Vec<(EnrolmentId, Record)>,
     pub(super) ended: Vec<(EnrolmentId, CloseReason)>,
@@ -159,6 +161,7 @@ impl ServerHost {
             | Event::Offered { .. }
             | Event::Progress { .. }
             | Event::Finished { .. }
+            | Event::Hashed { .. }
             | Event::Failed { .. }
             | Event::Notice(_) => panic!("a client's event at the server: {event:?}"),
         };

@@ -134,6 +134,11 @@ impl<'a> Fields<'a> {
             "sums" => Message::Sums { id: need(id)?, first: need(self.first)?, values: need(self.values)? },
             "done" => Message::Done { id: need(id)?, root: need(self.root)? },
             "got" => Message::Got { id: need(id)?, root: need(self.root)? },
+            "hash" => Message::Hash { id: need(id)?, path: need(self.path)? },
+            "hashed" => {
+                let meta = meta(self.size, self.mtime, self.exec, self.version)?;
+                Message::Hashed { id: need(id)?, meta, root: need(self.root)? }
+            }
             "fail" => Message::Fail {
                 id: need(id)?,
                 code: need(self.code)?,

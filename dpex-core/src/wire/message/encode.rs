@@ -90,6 +90,15 @@ fn put<W: Write>(e: &mut Encoder<W>, message: &Message) -> Done<W> {
             head(e, "got", *id, 1)?;
             e.str("root")?.bytes(&root.0)?;
         }
+        Message::Hash { id, path } => {
+            head(e, "hash", *id, 1)?;
+            put_path(e, "path", path)?;
+        }
+        Message::Hashed { id, meta, root } => {
+            head(e, "hashed", *id, 5)?;
+            put_meta(e, meta)?;
+            e.str("root")?.bytes(&root.0)?;
+        }
         Message::Fail { id, code, text, used } => {
             head(e, "fail", *id, 3)?;
             e.str("code")?.str(code.name())?;

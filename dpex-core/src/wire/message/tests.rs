@@ -32,6 +32,8 @@ fn samples() -> Vec<Message> {
         Message::Sums { id: 5, first: 7, values: vec![Digest([1; 32]), Digest([2; 32])] },
         Message::Done { id: 6, root: Digest([3; 32]) },
         Message::Got { id: 7, root: Digest([4; 32]) },
+        Message::Hash { id: 8, path: path("f") },
+        Message::Hashed { id: 8, meta: meta(5), root: Digest([5; 32]) },
         Message::Fail { id: 8, code: FailCode::Changed, text: "gone".into(), used: 77 },
         Message::Cancel { id: 9 },
         Message::Notice { text: "hello".into() },
