@@ -4,7 +4,7 @@ mod choose;
 mod tally;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -141,6 +141,7 @@ impl Job<'_> {
         let (progress, mut news) = mpsc::channel(AT_ONCE);
         let mut fetches = JoinSet::new();
         let mut under_way: BTreeMap<SharePath, Transfer> = BTreeMap::new();
+        let mut doubtful = BTreeSet::new();
         loop {
             while under_way.len() < AT_ONCE && !tally.is_hopeless() {
                 let Some((path, meta)) = waiting.pop() else { break };
@@ -148,7 +149,8 @@ impl Job<'_> {
                 match self.look_before(&path, &meta).await {
                     Here::Same => shown.end(&line, &tally.same())?,
                     Here::Other if self.existing == Existing::Keep => shown.end(&line, &tally.differs(&path))?,
-                    Here::Other | Here::Nothing => {
+                    here => {
+                        doubtful.extend((here == Here::Doubtful).then(|| path.clone()));
                         fetches.spawn(follow(self.fetch(&path), path.clone(), progress.clone()));
                         under_way.insert(path, line);
                     }
@@ -168,7 +170,9 @@ impl Job<'_> {
                 },
             };
             let Some(line) = under_way.remove(&path) else { continue };
+            let was_doubtful = doubtful.remove(&path);
             let end = match end {
+                Err(Failure::Store(StoreError::Exists)) if was_doubtful => tally.differs(&path),
                 Ok(Arrived { name, root, size }) => tally.finished(&path, &name, root, size),
                 Err(failure) => tally.failed(&path, &failure),
             };
@@ -183,7 +187,11 @@ impl Job<'_> {
         let here = self.store.list(&query).await.ok().and_then(|page| page.entries.into_iter().next());
         match here {
             Some(Entry { path: found, kind: EntryKind::File(m) }) if found == *path => {
-                if (m.size, m.mtime) == (meta.size, meta.mtime) { Here::Same } else { Here::Other }
+                match (m.size == meta.size, m.mtime == meta.mtime) {
+                    (true, true) => Here::Same,
+                    (true, false) => Here::Doubtful,
+                    (false, _) => Here::Other,
+                }
             }
             _ => Here::Nothing,
         }
@@ -196,12 +204,16 @@ impl Job<'_> {
 }
 
 /// What has a file's name here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Here {
     /// Nothing, or nothing that is a file.
     Nothing,
     /// A file of the same time and size.
     Same,
-    /// Another file, or the same with another time.
+    /// A file of the same size and another time, as far as a listing tells: a bucket's tells when the object came into
+    /// it. Only the offer tells the file's own time, and the store then whether it is the same.
+    Doubtful,
+    /// Another file.
     Other,
 }
 

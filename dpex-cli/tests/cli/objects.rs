@@ -3,10 +3,14 @@
 
 #[cfg(feature = "store-object")]
 use std::fs;
+#[cfg(feature = "store-object")]
+use std::time::SystemTime;
 
+#[cfg(feature = "store-object")]
+use crate::bucket;
 use crate::site::{Site, text};
 #[cfg(feature = "store-object")]
-use crate::site::{hash, put};
+use crate::site::{hash, put, summary};
 use crate::support::{Ended, Machine};
 
 #[cfg(feature = "store-object")]
@@ -35,6 +39,31 @@ fn a_shelf_in_an_object_store_is_served_and_another_one_received_into() {
     alice.ok(&["client", "getall", "--to", &format!("file://{}", there.display())]);
     assert_eq!(hash(&there.join("small")), small);
     assert_eq!(hash(&there.join("folder/large")), large);
+}
+
+#[cfg(feature = "store-object")]
+#[test]
+fn a_second_run_from_a_bucket_finds_what_the_first_one_fetched() {
+    let mut site = Site::new();
+    let alice = site.enrol("alice");
+    site.server = site
+        .server
+        .with_env("DPEX_SHELVES", "s3://bucket/people")
+        .with_env("DPEX_STORE_OBJECT__ENDPOINT", &format!("http://{}", bucket::serve()))
+        .with_env("DPEX_STORE_OBJECT__ALLOW_HTTP", "true")
+        .with_env("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST")
+        .with_env("AWS_SECRET_ACCESS_KEY", "hunter2");
+    let _serving = site.serve();
+    for (existing, counts) in [(None, (1, 0, 0)), (None, (0, 1, 0)), (Some("--rename"), (0, 1, 0))] {
+        let words = ["client", "getall", "--json", "--to", "here"].into_iter().chain(existing);
+        let ended = alice.run(&words.collect::<Vec<_>>());
+        assert_eq!((ended.code, summary(&ended)), (Some(0), counts), "{existing:?}: {ended:?}");
+    }
+    let file = fs::File::options().write(true).open(alice.path("here/a")).expect("it is there");
+    file.set_modified(SystemTime::now()).expect("it is ours");
+    let ended = alice.run(&["client", "getall", "--to", "here"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("the file here differs in time or size, and was kept"), "{ended:?}");
 }
 
 #[cfg(feature = "store-object")]
