@@ -124,7 +124,7 @@ impl FileStore for ObjectStoreShelf {
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
-        let (target, claim) = receiving::begin(&self.shared.service, &self.shared.names, incoming).await?;
-        Ok(Box::new(ObjectPartial::new(Arc::clone(&self.shared), incoming.clone(), target, claim)?))
+        let (target, claims) = receiving::begin(&self.shared.service, &self.shared.names, incoming).await?;
+        Ok(Box::new(ObjectPartial::new(Arc::clone(&self.shared), incoming.clone(), target, claims)?))
     }
 }
