@@ -74,6 +74,10 @@ pub(crate) async fn begin(
 ) -> Result<(SharePath, Vec<Claim>), StoreError> {
     let path = &incoming.path;
     check_name(service, path)?;
+    // Nothing of an upload that was broken off stays.
+    if incoming.held.as_ref().is_some_and(|held| !held.values.is_empty()) {
+        return Err(StoreError::Gone);
+    }
     let Some(parent) = path.parent() else { return Err(StoreError::Exists) };
     if let Some(root) = &service.folder
         && has_link(root, path).await?
