@@ -140,21 +140,28 @@ fn text(place: &Path) -> &str {
     place.to_str().unwrap_or_default()
 }
 
-/// What is given as an address is shown in errors, logs and listings, so it must not hold credentials.
+/// What is given as an address is shown in errors, logs and listings, so it must not hold credentials. They may contain
+/// a `/`, which ends the authority before its `@`: then only the `:` in front of them tells.
 pub(crate) fn check_place(place: &Path) -> CliResult {
     let authority =
         text(place).split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
-    if !is_url(place) || !(authority.contains('@') || text(place).contains('?')) {
+    if !is_url(place) || !(authority.contains(['@', ':']) || text(place).contains(['?', '#'])) {
         return Ok(());
     }
-    Err(CliError::usage("the address of the object store holds credentials or a query").hint(
-        "write it as s3://bucket/prefix; credentials come from the environment, as AWS_ACCESS_KEY_ID and its like",
+    Err(CliError::usage("the address of the object store holds credentials, a port, or a `?` or `#` part").hint(
+        "write it as s3://bucket/prefix; credentials come from the environment, as AWS_ACCESS_KEY_ID and its like, and \
+         a server of one's own is the setting `endpoint`",
     ))
 }
 
 /// The store that opens this place: `auto` goes by what it looks like.
 fn store(settings: &Settings, place: &Path) -> CliResult<MakeStore> {
     check_place(place)?;
+    let scheme = text(place).split_once("://").map(|(scheme, _)| scheme);
+    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("memory")) {
+        return Err(CliError::usage("an object store in memory is gone when the program ends")
+            .hint("it is for tests of programs that are built with dpex; name a bucket or a folder"));
+    }
     let (urls, name) = (is_url(place), settings.value::<String>("store")?);
     let fitting: Vec<Row<MakeStore>> = STORE.iter().filter(|(_, row)| row.urls == urls).copied().collect();
     let chosen =

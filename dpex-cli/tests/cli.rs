@@ -1,5 +1,8 @@
 //! The program as a person runs it: the real binary, its output, its exit codes, and what it leaves on the disk.
 
+#[cfg(feature = "store-object")]
+#[path = "cli/bucket.rs"]
+mod bucket;
 #[path = "cli/demo.rs"]
 mod demo;
 #[path = "cli/disks.rs"]

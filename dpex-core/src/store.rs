@@ -233,7 +233,8 @@ pub enum StoreError {
 pub trait FileStore: Debug + Send + Sync {
     /// One page of a subtree. Hidden names (leading `.`), partial files and everything that is neither a file nor a
     /// folder are left out silently; entries that should be listed and cannot be are counted in [`Page::skipped`], each
-    /// on the page on which it would stand, and named in [`Page::named`].
+    /// on the page on which it would stand or on the one on which what is in its folder begins, and named in
+    /// [`Page::named`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the queried path, [`StoreError::Io`].

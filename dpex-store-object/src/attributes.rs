@@ -30,9 +30,9 @@ pub(crate) fn meta(object: &ObjectMeta, attributes: &Attributes, secret: &Secret
     }
 }
 
+/// In whole seconds, which is all that an opening says: a listing may say milliseconds, and both must agree.
 fn stored(object: &ObjectMeta) -> Timestamp {
-    let at = object.last_modified;
-    Timestamp::new(at.timestamp(), at.timestamp_subsec_nanos()).unwrap_or_default()
+    Timestamp::new(object.last_modified.timestamp(), 0).unwrap_or_default()
 }
 
 /// Keyed, so that it tells a peer nothing; of what listings tell as well as openings, so that both agree. Listings do
@@ -79,6 +79,8 @@ fn parse_decimal(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn time(secs: i64, nanos: u32) -> Timestamp {
@@ -97,6 +99,21 @@ mod tests {
             assert_eq!(decimal(time(secs, nanos)), text);
             assert_eq!(parse_decimal(text), Some(time(secs, nanos)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_listing_that_knows_milliseconds_agrees_with_an_opening_that_does_not() {
+        let object = |millis| ObjectMeta {
+            location: "a".into(),
+            last_modified: (UNIX_EPOCH + Duration::from_millis(millis)).into(),
+            size: 1,
+            e_tag: Some("1".into()),
+            version: None,
+        };
+        let meta = |millis| meta(&object(millis), &Attributes::new(), &Secret::new([1; 32]));
+        assert_eq!(meta(1_700_000_000_678), meta(1_700_000_000_000));
+        assert_eq!(meta(1_700_000_000_678).mtime, time(1_700_000_000, 0));
+        assert_ne!(meta(1_700_000_001_000).version, meta(1_700_000_000_000).version);
     }
 
     #[test]

@@ -86,7 +86,9 @@ fn other(error: &Error) -> StoreError {
         (Error::NotImplemented { .. } | Error::NotSupported { .. }, _) | (_, Some(501)) => {
             (io::ErrorKind::Unsupported, "the service cannot do this")
         }
-        (_, Some(300..=399)) => (io::ErrorKind::InvalidInput, "the bucket is elsewhere: is the region right?"),
+        _ if says.is_elsewhere || matches!(says.status, Some(300..=399)) => {
+            (io::ErrorKind::InvalidInput, "the bucket is elsewhere: is the region right?")
+        }
         (_, Some(_)) => (io::ErrorKind::Other, "the service refused or failed"),
         _ => match (says.http, says.io) {
             (Some(kind), _) => (kind, no_answer(kind)),
@@ -108,6 +110,11 @@ fn no_answer(kind: io::ErrorKind) -> &'static str {
     }
 }
 
+/// How the text of an answer begins, before its status.
+const STATUS: &str = "status code: ";
+/// How the text of a redirection begins that names no place.
+const ELSEWHERE: &str = "Received redirect without LOCATION";
+
 /// What is safe to repeat of an error.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Says {
@@ -119,6 +126,8 @@ struct Says {
     http: Option<io::ErrorKind>,
     /// What the local system said.
     io: Option<io::ErrorKind>,
+    /// It sent us away and did not say where to, as S3 does for a bucket of another region.
+    is_elsewhere: bool,
 }
 
 impl Says {
@@ -130,19 +139,23 @@ impl Says {
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 says.io.get_or_insert(error.kind());
             }
+            if error.source().is_none() {
+                says.hear(&error.to_string());
+            }
             cause = error.source();
         }
-        // The library keeps the type that has the answer to itself; its text has both.
-        let text = error.to_string();
-        says.status = status(&text);
-        says.code = code(&text);
         says
     }
-}
 
-fn status(text: &str) -> Option<u16> {
-    let (_, after) = text.split_once("status code: ")?;
-    after.get(..3)?.parse().ok()
+    /// The library keeps the types that have the answer to itself; the text of the innermost has all of it, and nothing
+    /// of the names that those around it add.
+    fn hear(&mut self, text: &str) {
+        if let Some((_, answer)) = text.split_once(STATUS) {
+            self.status = answer.get(..3).and_then(|status| status.parse().ok());
+            self.code = code(answer);
+        }
+        self.is_elsewhere |= text.starts_with(ELSEWHERE);
+    }
 }
 
 /// A word of letters and digits: nothing that could be a secret or a name is let through.
@@ -183,6 +196,24 @@ mod tests {
             assert_eq!(error.to_string(), "the service refused or failed (400)");
         }
         assert_eq!(other(&generic("hunter2")).to_string().matches("hunter2").count(), 0);
+    }
+
+    #[test]
+    fn a_bucket_of_another_region_is_said_to_be_elsewhere() {
+        let bare =
+            generic("Received redirect without LOCATION, this normally indicates an incorrectly configured region");
+        for error in [bare, generic("Server returned non-2xx status code: 307 Temporary Redirect: ")] {
+            let text = other(&error).to_string();
+            assert!(text.starts_with("the bucket is elsewhere: is the region right?"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_taken_for_the_service_s_answer() {
+        let path = "status code: 501 <Code>NoSuchBucket</Code>".to_owned();
+        let missing = Error::NotFound { path, source: "status code: 404 Not Found: <Code>NoSuchKey</Code>".into() };
+        assert_eq!(Says::of(&missing).status, Some(404));
+        assert!(matches!(looking_up(&missing), StoreError::NotFound));
     }
 
     #[test]

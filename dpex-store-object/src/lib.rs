@@ -13,6 +13,7 @@
 mod address;
 mod attributes;
 mod children;
+mod complaints;
 mod error;
 mod gather;
 mod listing;

@@ -1,13 +1,15 @@
 //! One page of a subtree, in the order of [`SharePath`]: a walk over the folders, depth first.
 //!
-//! A walk that stopped at the end of a page is kept for the next one, so that a large folder is read once and not once
-//! for every page. A page that begins elsewhere walks again from its cursor, with one request for each folder above it.
+//! A walk that stopped at the end of a page is kept for the next one, with that page, so that a large folder is read
+//! once and not once for every page: also when the next one begins after any entry of this one, since whoever asked may
+//! have had no room for all of them. A page that begins elsewhere walks again from its cursor, with one request for each
+//! folder above it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpex_core::store::{Entry, EntryKind, ListQuery, Meta, Page, StoreError};
+use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Meta, Page, Skipped, StoreError};
 use dpex_core::types::{Secret, SharePath, Timestamp};
 use object_store::{Attributes, ObjectMeta};
 
@@ -22,28 +24,88 @@ const MOST_KEPT: usize = 8;
 /// After this a walk is begun anew: what it read before may be long gone.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
-/// The walks that were interrupted by the end of a page.
+/// A page of no more entries fits into any message of whoever asked, so nobody comes back into the middle of it.
+const FEW: usize = 40;
+
+/// The walks that may be gone on with.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<VecDeque<(Instant, Walk)>>);
+pub(crate) struct Kept(Mutex<VecDeque<Stopped>>);
+
+/// A walk that came to the end of a page, and that page: who could use only its front comes back for the rest.
+#[derive(Debug)]
+struct Stopped {
+    since: Instant,
+    /// Where the page began.
+    after: Option<SharePath>,
+    page: Vec<Found>,
+    walk: Walk,
+}
+
+impl Stopped {
+    /// How many entries of the page come before what is asked for, if this walk can answer at all.
+    fn position(&self, query: &ListQuery) -> Option<usize> {
+        let after = query.after.as_ref()?;
+        if self.walk.path != query.path || self.walk.recursive != query.recursive {
+            return None;
+        }
+        if self.after.as_ref() == Some(after) {
+            return Some(0);
+        }
+        self.page.binary_search_by(|(entry, _)| entry.path.cmp(after)).ok().map(|at| at + 1)
+    }
+}
 
 impl Kept {
     fn take(&self, query: &ListQuery) -> Option<Walk> {
-        let after = query.after.as_ref()?;
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(since, _)| since.elapsed() < KEPT_FOR);
-        let is_it = |walk: &Walk| {
-            walk.path == query.path && walk.recursive == query.recursive && walk.last.as_ref() == Some(after)
-        };
-        let at = kept.iter().position(|(_, walk)| is_it(walk))?;
-        kept.remove(at).map(|(_, walk)| walk)
+        let mut kept = self.fresh();
+        let (at, position) = kept.iter().enumerate().find_map(|(at, stopped)| Some((at, stopped.position(query)?)))?;
+        let Stopped { mut page, mut walk, .. } = kept.remove(at)?;
+        for found in page.drain(position..).rev() {
+            walk.ahead.push_front(found);
+        }
+        Some(walk)
     }
 
-    fn keep(&self, walk: Walk) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn keep(&self, query: &ListQuery, page: Vec<Found>, walk: Walk) {
+        let mut kept = self.fresh();
         if kept.len() == MOST_KEPT {
             kept.pop_front();
         }
-        kept.push_back((Instant::now(), walk));
+        kept.push_back(Stopped { since: Instant::now(), after: query.after.clone(), page, walk });
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, VecDeque<Stopped>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|stopped| stopped.since.elapsed() < KEPT_FOR);
+        kept
+    }
+}
+
+/// An entry, and what was left out since the one before.
+type Found = (Entry, LeftOut);
+
+/// Entries that should be listed and cannot be.
+#[derive(Clone, Debug, Default)]
+struct LeftOut {
+    count: u64,
+    /// The first of them.
+    named: Vec<Skipped>,
+}
+
+impl LeftOut {
+    fn add(&mut self, folder: &SharePath, name: &str, why: &str) {
+        self.count += 1;
+        if self.named.len() < MAX_NAMED {
+            let name = if folder.is_root() { name.to_owned() } else { format!("{folder}/{name}") };
+            self.named.push(Skipped { name, why: why.to_owned() });
+        }
+    }
+
+    /// Counts for a page. What it has no room to name need not be remembered.
+    fn tell(&mut self, page: &mut Page) {
+        page.skipped += self.count;
+        self.named.truncate(MAX_NAMED - page.named.len());
+        page.named.extend_from_slice(&self.named);
     }
 }
 
@@ -62,22 +124,23 @@ pub(crate) async fn list(
             Begun::File(page) => return Ok(page),
         },
     };
-    let mut page = Page::default();
-    while page.entries.len() < query.limit.max(1) {
-        let Some((entry, skipped)) = walk.next(&view).await? else {
-            page.skipped += walk.skipped;
-            return Ok(page);
-        };
-        page.skipped += skipped;
-        page.entries.push(entry);
+    let (mut page, mut all) = (Page::default(), Vec::new());
+    while all.len() < query.limit.max(1) {
+        let Some((entry, mut left_out)) = walk.next(&view).await? else { break };
+        left_out.tell(&mut page);
+        page.entries.push(entry.clone());
+        all.push((entry, left_out));
     }
-    walk.last = page.entries.last().map(|entry| entry.path.clone());
-    walk.peeked = walk.next(&view).await?;
-    if walk.peeked.is_some() {
-        page.more = true;
-        kept.keep(walk);
-    } else {
-        page.skipped += walk.skipped;
+    // One more proves that there are more.
+    match walk.next(&view).await? {
+        Some(found) => {
+            page.more = true;
+            walk.ahead.push_front(found);
+        }
+        None => walk.left_out.tell(&mut page),
+    }
+    if page.more || all.len() > FEW {
+        kept.keep(query, all, walk);
     }
     Ok(page)
 }
@@ -107,13 +170,13 @@ impl View<'_> {
             path: query.path.clone(),
             recursive: query.recursive,
             levels: Vec::new(),
-            peeked: None,
-            skipped: 0,
-            last: query.after.clone(),
+            ahead: VecDeque::new(),
+            left_out: LeftOut::default(),
         };
         walk.start(self.service, query.after.as_ref());
-        walk.peeked = walk.next(self).await?;
-        if walk.peeked.is_some() || walk.skipped > 0 || self.is_folder(&query.path).await? {
+        let first = walk.next(self).await?;
+        walk.ahead.extend(first);
+        if !walk.ahead.is_empty() || walk.left_out.count > 0 || self.is_folder(&query.path).await? {
             return Ok(Begun::Folder(walk));
         }
         let meta = self.file(&query.path).await?.ok_or(StoreError::NotFound)?;
@@ -163,12 +226,10 @@ struct Walk {
     recursive: bool,
     /// The folders it is in, innermost last.
     levels: Vec<(SharePath, Children)>,
-    /// Read ahead, with what was skipped before it.
-    peeked: Option<(Entry, u64)>,
-    /// Skipped since the last entry.
-    skipped: u64,
-    /// The last entry of the page before.
-    last: Option<SharePath>,
+    /// Read ahead.
+    ahead: VecDeque<Found>,
+    /// Since the last entry.
+    left_out: LeftOut,
 }
 
 impl Walk {
@@ -194,10 +255,9 @@ impl Walk {
         self.levels.push((folder.clone(), Children::after(service, folder, None)));
     }
 
-    /// The next entry and how many were skipped since the one before.
-    async fn next(&mut self, view: &View<'_>) -> Result<Option<(Entry, u64)>, StoreError> {
-        if let Some(peeked) = self.peeked.take() {
-            return Ok(Some(peeked));
+    async fn next(&mut self, view: &View<'_>) -> Result<Option<Found>, StoreError> {
+        if let Some(found) = self.ahead.pop_front() {
+            return Ok(Some(found));
         }
         while let Some((folder, children)) = self.levels.last_mut() {
             let Some((name, child)) = children.next(view.service).await? else {
@@ -207,9 +267,9 @@ impl Walk {
             if !is_shown(&name) {
                 continue;
             }
-            let path = folder.join(&name).ok();
-            let Some(entry) = self.entry(view, path, child).await? else { continue };
-            return Ok(Some((entry, std::mem::take(&mut self.skipped))));
+            let folder = folder.clone();
+            let Some(entry) = self.entry(view, &folder, &name, child).await? else { continue };
+            return Ok(Some((entry, std::mem::take(&mut self.left_out))));
         }
         Ok(None)
     }
@@ -217,17 +277,27 @@ impl Walk {
     async fn entry(
         &mut self,
         view: &View<'_>,
-        path: Option<SharePath>,
+        folder: &SharePath,
+        name: &str,
         child: Child,
     ) -> Result<Option<Entry>, StoreError> {
         let is_file = child.file.is_some() || child.is_unread_file;
-        let Some(path) = path.filter(|_| is_file || child.is_folder) else {
-            self.skipped += 1;
-            return Ok(None);
+        let path = match folder.join(name) {
+            Ok(path) if is_file || child.is_folder => path,
+            Ok(_) => {
+                self.left_out.add(folder, name, "its key is no path");
+                return Ok(None);
+            }
+            Err(why) => {
+                self.left_out.add(folder, name, &why.to_string());
+                return Ok(None);
+            }
         };
         let kind = if child.is_folder {
             // The object that has the folder's name cannot be shown beside it.
-            self.skipped += u64::from(is_file);
+            if is_file {
+                self.left_out.add(folder, name, "a folder has the same name");
+            }
             if self.recursive {
                 self.levels.push((path.clone(), Children::after(view.service, path.clone(), None)));
             }
@@ -245,6 +315,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use object_store::ObjectStoreExt as _;
     use object_store::path::Path;
 
     use super::*;
@@ -278,6 +349,7 @@ mod tests {
         assert_eq!(names(&page), ["a", "d", "d/x", "e"]);
         assert!(matches!(page.entries[1].kind, EntryKind::Folder(_)));
         assert_eq!(page.skipped, 1);
+        assert_eq!(page.named, [Skipped { name: "d".into(), why: "a folder has the same name".into() }]);
     }
 
     #[tokio::test]
@@ -292,6 +364,27 @@ mod tests {
         assert_eq!((names(&page), page.more), (vec!["b", "c"], false));
         assert!(kept.take(&query(Some("a"), 1)).is_none(), "it was used");
         assert!(kept.take(&query(Some("c"), 1)).is_none(), "there is nothing to go on with");
+    }
+
+    #[tokio::test]
+    async fn a_walk_goes_on_after_any_entry_of_its_page_and_counts_again_what_stands_behind_it() {
+        let keys: Vec<_> = (10..99).map(|n| format!("p/{n}")).chain(["p/50/x".into()]).collect();
+        let service = bucket(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let (secret, kept) = (Secret::new([1; 32]), Kept::default());
+        let all = list(&service, &secret, &kept, &query(None, 500)).await.expect("lists");
+        let late = Path::parse("p/60a").expect("a key");
+        for limit in [60, 500] {
+            list(&service, &secret, &kept, &query(Some("10"), limit)).await.expect("lists");
+            // A walk that is begun anew would see this one.
+            service.objects.put_opts(&late, "x".into(), Default::default()).await.expect("memory takes it");
+            for (after, skipped) in [("10", 1), ("30", 1), ("50", 0), ("50/x", 0)] {
+                let page = list(&service, &secret, &kept, &query(Some(after), 500)).await.expect("lists");
+                let want: Vec<_> = names(&all).into_iter().skip_while(|name| *name != after).skip(1).collect();
+                assert_eq!(names(&page), want, "after {after}");
+                assert_eq!((page.skipped, page.named.len() as u64), (skipped, skipped), "after {after}");
+            }
+            service.objects.delete(&late).await.expect("memory forgets it");
+        }
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use dpex_core::types::SharePath;
 pub(crate) enum Named {
     File(String),
     Folder(String),
-    /// A name that is not UTF-8, as far as it is.
+    /// A name that is not UTF-8; what is none of it is written `\xff`.
     Unspeakable(String),
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn names(folder: PathBuf) -> Result<Vec<Named>, StoreError> {
                 continue;
             }
             names.push(match entry.file_name().into_string() {
-                Err(name) => Named::Unspeakable(name.to_string_lossy().into_owned()),
+                Err(name) => Named::Unspeakable(spelled(name.as_encoded_bytes())),
                 Ok(name) if kind.is_dir() => Named::Folder(name),
                 Ok(name) if is_staged(&name) => continue,
                 Ok(name) => Named::File(name),
@@ -62,6 +62,15 @@ pub(crate) async fn names(folder: PathBuf) -> Result<Vec<Named>, StoreError> {
         Ok(names)
     })
     .await
+}
+
+fn spelled(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 /// The library writes `NAME#1` beside a file that is not complete, and takes no such name as one of ours.

@@ -31,7 +31,7 @@ pub(crate) struct ObjectPartial {
     /// The name it will have, which differs from the one asked for only under [`Existing::Rename`].
     target: SharePath,
     state: Mutex<State>,
-    _claim: Claim,
+    _claims: Vec<Claim>,
 }
 
 #[derive(Debug)]
@@ -41,6 +41,8 @@ struct State {
     share: Share,
     /// Begun with the first part that is complete.
     upload: Option<Upload>,
+    /// A write failed, or was given up: a part of the content may be nowhere.
+    is_broken: bool,
 }
 
 impl ObjectPartial {
@@ -48,7 +50,7 @@ impl ObjectPartial {
         shared: Arc<Shared>,
         incoming: Incoming,
         target: SharePath,
-        claim: Claim,
+        claims: Vec<Claim>,
     ) -> Result<Self, StoreError> {
         let size = incoming.meta.size;
         let part = if size <= MOST_AT_ONCE { size } else { part_size(size, shared.part) };
@@ -57,8 +59,8 @@ impl ObjectPartial {
             let text = format!("a file this large goes in parts of {} MiB: raise `memory-mib`", part >> 20);
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::OutOfMemory, text)));
         }
-        let state = State { gather: Gather::new(size, part), share, upload: None };
-        Ok(Self { shared, incoming, target, state: Mutex::new(state), _claim: claim })
+        let state = State { gather: Gather::new(size, part), share, upload: None, is_broken: false };
+        Ok(Self { shared, incoming, target, state: Mutex::new(state), _claims: claims })
     }
 
     fn is_small(&self) -> bool {
@@ -78,16 +80,19 @@ impl ObjectPartial {
 
     /// Publishes a file that was not uploaded in parts.
     async fn put(&self, content: PutPayload) -> Result<SharePath, StoreError> {
-        let mut target = self.target.clone();
-        let mut others = siblings(&self.incoming.path);
-        loop {
-            match self.put_as(&target, content.clone()).await {
-                Err(StoreError::Exists) if self.incoming.existing == Existing::Rename => {
-                    target = others.next().ok_or(StoreError::Exists)?;
-                }
-                put => return put.map(|()| target),
+        match self.put_as(&self.target, content.clone()).await {
+            Err(StoreError::Exists) if self.incoming.existing == Existing::Rename => {}
+            put => return put.map(|()| self.target.clone()),
+        }
+        for other in siblings(&self.incoming.path) {
+            // What somebody is receiving under is not free.
+            let Ok(_claim) = self.shared.names.claim(&other) else { continue };
+            match self.put_as(&other, content.clone()).await {
+                Err(StoreError::Exists) => {}
+                put => return put.map(|()| other),
             }
         }
+        Err(StoreError::Exists)
     }
 
     async fn put_as(&self, target: &SharePath, content: PutPayload) -> Result<(), StoreError> {
@@ -115,11 +120,30 @@ impl ObjectPartial {
         }
     }
 
+    /// Hands over parts that are complete.
+    async fn send(&self, state: &mut State, complete: Vec<u64>) -> Result<(), StoreError> {
+        for index in complete {
+            let part = state.gather.take(index);
+            let upload = match &mut state.upload {
+                Some(upload) => upload,
+                none => none.insert(self.begin().await?),
+            };
+            let share = state.share.split(part.content_length() as u64);
+            upload.put(index, part, share).await?;
+        }
+        Ok(())
+    }
+
     async fn publish(&self, state: &mut State) -> Result<SharePath, StoreError> {
+        if state.is_broken {
+            return Err(broken());
+        }
         if !state.gather.is_complete() {
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "bytes are missing")));
         }
         if self.is_small() {
+            // Others may wait for its memory, as they do for that of parts.
+            let _leaving = std::mem::replace(&mut state.share, self.shared.memory.nothing()).leave();
             return self.put(state.gather.take(0)).await;
         }
         let Some(upload) = &mut state.upload else {
@@ -133,6 +157,10 @@ impl ObjectPartial {
     }
 }
 
+fn broken() -> StoreError {
+    StoreError::Io(io::Error::other("an earlier write of this file failed"))
+}
+
 #[async_trait]
 impl PartialFile for ObjectPartial {
     async fn write(&self, Verified { offset, .. }: Verified, data: Bytes) -> Result<(), StoreError> {
@@ -144,20 +172,18 @@ impl PartialFile for ObjectPartial {
                 "a write past the end of the file",
             )));
         };
+        if state.is_broken {
+            return Err(broken());
+        }
         state.share.grow(state.gather.missing(&range)).await?;
         let complete = state.gather.add(offset, &data);
         if self.is_small() {
             return Ok(());
         }
-        for index in complete {
-            let part = state.gather.take(index);
-            let upload = match &mut state.upload {
-                Some(upload) => upload,
-                none => none.insert(self.begin().await?),
-            };
-            let share = state.share.split(part.content_length() as u64);
-            upload.put(index, part, share).await?;
-        }
+        // Until it is known that nothing failed; whoever gives up waiting never knows.
+        state.is_broken = true;
+        self.send(state, complete).await?;
+        state.is_broken = false;
         Ok(())
     }
 

@@ -40,7 +40,7 @@ impl Names {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn claim(self: &Arc<Self>, path: &SharePath) -> Result<Claim, StoreError> {
+    pub(crate) fn claim(self: &Arc<Self>, path: &SharePath) -> Result<Claim, StoreError> {
         if !self.known().taken.insert(path.clone()) {
             return Err(StoreError::Busy);
         }
@@ -66,14 +66,18 @@ impl Drop for Claim {
     }
 }
 
-/// Checks what can be checked before the first byte. Gives the name to use, and the claim on the one asked for.
+/// Checks what can be checked before the first byte. Gives the name to use, and the claims on it and the one asked for.
 pub(crate) async fn begin(
     service: &Service,
     names: &Arc<Names>,
     incoming: &Incoming,
-) -> Result<(SharePath, Claim), StoreError> {
+) -> Result<(SharePath, Vec<Claim>), StoreError> {
     let path = &incoming.path;
     check_name(service, path)?;
+    // Nothing of an upload that was broken off stays.
+    if incoming.held.as_ref().is_some_and(|held| !held.values.is_empty()) {
+        return Err(StoreError::Gone);
+    }
     let Some(parent) = path.parent() else { return Err(StoreError::Exists) };
     if let Some(root) = &service.folder
         && has_link(root, path).await?
@@ -83,11 +87,12 @@ pub(crate) async fn begin(
     let claim = names.claim(path)?;
     check_folders(service, names, &parent).await?;
     match look(service, path, Some(incoming)).await? {
-        Found::Nothing => Ok((path.clone(), claim)),
+        Found::Nothing => Ok((path.clone(), vec![claim])),
         Found::Folder => Err(StoreError::Exists),
-        Found::File if incoming.existing.replaces() => Ok((path.clone(), claim)),
+        Found::File if incoming.existing.replaces() => Ok((path.clone(), vec![claim])),
         Found::File if incoming.existing == Existing::Rename => {
-            Ok((free_sibling(service, path, incoming).await?, claim))
+            let (sibling, its_claim) = free_sibling(service, names, incoming).await?;
+            Ok((sibling, vec![claim, its_claim]))
         }
         Found::File => Err(StoreError::Exists),
     }
@@ -165,16 +170,24 @@ async fn look_at_file(service: &Service, path: &SharePath, incoming: Option<&Inc
     let there = meta(&found.meta, &found.attributes, &Secret::new([0; 32]));
     // Without metadata the time is that of the bucket, and only by accident that of a file.
     let is_same = |incoming: &Incoming| {
-        service.keeps_attributes && there.size == incoming.meta.size && there.mtime == incoming.meta.mtime
+        incoming.existing != Existing::Replace
+            && service.keeps_attributes
+            && there.size == incoming.meta.size
+            && there.mtime == incoming.meta.mtime
     };
     if incoming.is_some_and(is_same) { Err(StoreError::Same) } else { Ok(Found::File) }
 }
 
-/// The first free name; a second run that renames finds what the first one wrote.
-async fn free_sibling(service: &Service, path: &SharePath, incoming: &Incoming) -> Result<SharePath, StoreError> {
-    for sibling in siblings(path) {
+/// The first free name that nobody receives; a second run that renames finds what the first one wrote.
+async fn free_sibling(
+    service: &Service,
+    names: &Arc<Names>,
+    incoming: &Incoming,
+) -> Result<(SharePath, Claim), StoreError> {
+    for sibling in siblings(&incoming.path) {
+        let Ok(claim) = names.claim(&sibling) else { continue };
         if look(service, &sibling, Some(incoming)).await? == Found::Nothing {
-            return Ok(sibling);
+            return Ok((sibling, claim));
         }
     }
     Err(StoreError::Exists)

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use dpex_core::store::StoreError;
 use dpex_core::types::SharePath;
 use object_store::list::PaginatedListStore;
 use object_store::local::LocalFileSystem;
@@ -14,6 +15,7 @@ use object_store::multipart::MultipartStore;
 use object_store::{GetOptions, GetResult, ObjectStore};
 
 use crate::address::{Address, Scheme};
+use crate::complaints::Complaints;
 use crate::error::connecting;
 use crate::options::Options;
 
@@ -34,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) prefix: SharePath,
     /// Scheme, bucket and prefix, for people.
     pub(crate) shown: String,
+    /// Whom its failures are told to when the one who asks does not learn of them.
+    pub(crate) complaints: Option<Complaints>,
 }
 
 impl fmt::Debug for Service {
@@ -65,6 +69,15 @@ impl Service {
             puts_conditionally: true,
             prefix: address.prefix.clone(),
             shown: address.to_string(),
+            complaints: None,
+        }
+    }
+
+    /// Passes an answer on, and tells the owner of a shelf if it is that the service failed.
+    pub(crate) fn told<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &self.complaints {
+            Some(complaints) => complaints.hear(answer),
+            None => answer,
         }
     }
 

@@ -50,15 +50,8 @@ impl ObjectSource {
             && object.last_modified.timestamp() == self.opened.last_modified.timestamp()
             && tag(object) == tag(&self.opened)
     }
-}
 
-#[async_trait]
-impl SourceFile for ObjectSource {
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError> {
+    async fn read(&self, offset: u64, len: usize) -> Result<Bytes, StoreError> {
         let end = offset.checked_add(len as u64).filter(|&end| end <= self.meta.size);
         let Some(end) = end else {
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::InvalidInput, "a read past the end of the file")));
@@ -87,5 +80,16 @@ impl SourceFile for ObjectSource {
             return Err(StoreError::Changed);
         }
         Ok(bytes)
+    }
+}
+
+#[async_trait]
+impl SourceFile for ObjectSource {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError> {
+        self.service.told(self.read(offset, len).await)
     }
 }

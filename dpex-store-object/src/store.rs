@@ -10,6 +10,7 @@ use dpex_core::types::{Secret, SharePath};
 use tokio::sync::Semaphore;
 
 use crate::address::{Address, Scheme};
+use crate::complaints::Complaints;
 use crate::listing::{self, Kept};
 use crate::memory::Memory;
 use crate::options::Options;
@@ -58,7 +59,8 @@ impl ObjectStoreShelf {
     /// If the address or the settings cannot be used; for a folder, if it is not there or everybody can write to it.
     pub fn serve(url: &str, secret: Secret<32>, options: &Options) -> io::Result<Self> {
         let address = Address::parse(url)?;
-        let service = Service::connect(&address, options, false)?;
+        let mut service = Service::connect(&address, options, false)?;
+        service.complaints = Some(Complaints::about(&service.shown));
         if address.scheme == Scheme::File {
             check_owner(&service)?;
         }
@@ -111,11 +113,13 @@ fn check_owner(_: &Service) -> io::Result<()> {
 #[async_trait]
 impl FileStore for ObjectStoreShelf {
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        listing::list(&self.shared.service, &self.shared.secret, &self.shared.kept, query).await
+        let Shared { service, secret, kept, .. } = &*self.shared;
+        service.told(listing::list(service, secret, kept, query).await)
     }
 
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {
-        let file = ObjectSource::open(&self.shared.service, path, &self.shared.secret).await?;
+        let Shared { service, secret, .. } = &*self.shared;
+        let file = service.told(ObjectSource::open(service, path, secret).await)?;
         Ok(Arc::new(file))
     }
 
@@ -124,7 +128,7 @@ impl FileStore for ObjectStoreShelf {
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
-        let (target, claim) = receiving::begin(&self.shared.service, &self.shared.names, incoming).await?;
-        Ok(Box::new(ObjectPartial::new(Arc::clone(&self.shared), incoming.clone(), target, claim)?))
+        let (target, claims) = receiving::begin(&self.shared.service, &self.shared.names, incoming).await?;
+        Ok(Box::new(ObjectPartial::new(Arc::clone(&self.shared), incoming.clone(), target, claims)?))
     }
 }

@@ -1,5 +1,6 @@
 //! `dpex server add`: enrols the person who sent a request, and prints the answer to mail back.
 
+use std::path::Path;
 use std::time::Duration;
 
 use dpex_core::engine::MAX_PEOPLE;
@@ -12,7 +13,7 @@ use crate::args::AddArgs;
 use crate::backends;
 use crate::config::Settings;
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::{Part, Person, Role, Status, load_identity};
+use crate::home::{Person, Role, Status, load_identity};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -25,6 +26,13 @@ enum Change {
     Replace(Slug),
     /// This very request was answered before.
     Same(Slug),
+}
+
+impl Change {
+    fn name(&self) -> &Slug {
+        let (Self::New(name) | Self::Replace(name) | Self::Same(name)) = self;
+        name
+    }
 }
 
 /// Runs it.
@@ -42,6 +50,8 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
     let people = part.people();
     let known = people.all()?;
     let change = change(&request, &known, args)?;
+    // Before anything is kept: who is enrolled must be told the answer.
+    let outgoing = shelves::shelf(&settings, &people, change.name())?;
     let (name, person) = match &change {
         Change::Same(name) => match known.into_iter().find(|(known, _)| known == name) {
             Some(found) => found,
@@ -57,7 +67,7 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
             (name.clone(), person)
         }
     };
-    report(context, &part, &change, &name, &person)
+    report(context, &change, &name, &person, &outgoing)
 }
 
 /// Decides whom the request concerns, or why it may not be added.
@@ -115,10 +125,9 @@ fn terms(settings: &Settings, now: Timestamp) -> CliResult<Terms> {
     Ok(Terms { server_name, endpoints: vec![endpoint], first_use_before, policy: Policy::default() })
 }
 
-fn report(context: &Context, part: &Part, change: &Change, name: &Slug, person: &Person) -> CliResult {
+fn report(context: &Context, change: &Change, name: &Slug, person: &Person, outgoing: &Path) -> CliResult {
     let ui = context.ui;
     let code = person.grant.exchange_code();
-    let outgoing = shelves::shelf(&context.settings(Role::Server)?, &part.people(), name)?;
     let (said, state) = match change {
         Change::New(_) => ("is enrolled", "new"),
         Change::Replace(_) => (

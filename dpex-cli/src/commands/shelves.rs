@@ -18,5 +18,29 @@ pub(super) fn shelf(settings: &Settings, people: &People, name: &Slug) -> CliRes
         return Err(CliError::usage(format!("the setting `shelves` in {place} is `{shelves}`"))
             .hint("it is the URL of an object store, such as s3://bucket/prefix, or empty for a folder in the home"));
     }
-    Ok(PathBuf::from(format!("{}/{name}", shelves.trim_end_matches('/'))))
+    Ok(PathBuf::from(below(&shelves, name)))
+}
+
+/// The slashes behind the scheme stay: `file:///` is the root of this machine.
+fn below(shelves: &str, name: &Slug) -> String {
+    let (scheme, rest) = shelves.split_once("://").unwrap_or(("", shelves));
+    format!("{scheme}://{}/{name}", rest.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_s_shelf_lies_below_the_address_however_it_ends() {
+        let alice = "alice".parse().expect("a short name");
+        for (shelves, shelf) in [
+            ("s3://bucket", "s3://bucket/alice"),
+            ("s3://bucket/people//", "s3://bucket/people/alice"),
+            ("file:///srv/", "file:///srv/alice"),
+            ("file:///", "file:///alice"),
+        ] {
+            assert_eq!(below(shelves, &alice), shelf);
+        }
+    }
 }

@@ -3,11 +3,15 @@
 
 #[cfg(feature = "store-object")]
 use std::fs;
+#[cfg(feature = "store-object")]
+use std::time::SystemTime;
 
+#[cfg(feature = "store-object")]
+use crate::bucket;
 use crate::site::{Site, text};
 #[cfg(feature = "store-object")]
-use crate::site::{hash, put};
-use crate::support::Machine;
+use crate::site::{hash, put, summary};
+use crate::support::{Ended, Machine};
 
 #[cfg(feature = "store-object")]
 #[test]
@@ -39,25 +43,64 @@ fn a_shelf_in_an_object_store_is_served_and_another_one_received_into() {
 
 #[cfg(feature = "store-object")]
 #[test]
-fn what_cannot_be_reached_in_an_object_store_is_told_without_secrets() {
+fn a_second_run_from_a_bucket_finds_what_the_first_one_fetched() {
+    let mut site = Site::new();
+    let alice = site.enrol("alice");
+    site.server = site
+        .server
+        .with_env("DPEX_SHELVES", "s3://bucket/people")
+        .with_env("DPEX_STORE_OBJECT__ENDPOINT", &format!("http://{}", bucket::serve()))
+        .with_env("DPEX_STORE_OBJECT__ALLOW_HTTP", "true")
+        .with_env("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST")
+        .with_env("AWS_SECRET_ACCESS_KEY", "hunter2");
+    let _serving = site.serve();
+    for (existing, counts) in [(None, (1, 0, 0)), (None, (0, 1, 0)), (Some("--rename"), (0, 1, 0))] {
+        let words = ["client", "getall", "--json", "--to", "here"].into_iter().chain(existing);
+        let ended = alice.run(&words.collect::<Vec<_>>());
+        assert_eq!((ended.code, summary(&ended)), (Some(0), counts), "{existing:?}: {ended:?}");
+    }
+    let file = fs::File::options().write(true).open(alice.path("here/a")).expect("it is there");
+    file.set_modified(SystemTime::now()).expect("it is ours");
+    let ended = alice.run(&["client", "getall", "--to", "here"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("the file here differs in time or size, and was kept"), "{ended:?}");
+}
+
+#[cfg(feature = "store-object")]
+#[test]
+fn what_is_no_object_store_is_bad_usage() {
     let site = Site::new();
     let alice = site.enrol("alice");
-    let _serving = site.serve();
-    let ended = alice.run(&["client", "getall", "--to", "s3://AKIA1:hunter2@bucket/x"]);
-    ended.fails(2, "holds credentials", "AWS_ACCESS_KEY_ID");
-    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
-    let shelves = Machine::server().with_env("DPEX_SHELVES", "s3://AKIA1:hunter2@bucket/x");
-    let request = shelves.file("request.json", &Machine::client("alice").ok(&["client", "init"]));
-    let ended = shelves.run(&["server", "add", text(&request)]);
-    ended.fails(2, "holds credentials", "AWS_ACCESS_KEY_ID");
-    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
-    let ended = alice.run(&["client", "getall", "--to", "ftp://example.org/x"]);
-    assert_ne!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("ftp"), "{ended:?}");
+    for (address, why) in
+        [("ftp://example.org/x", "an address begins with s3://"), ("s3:///x", "the bucket is missing")]
+    {
+        alice.run(&["client", "getall", "--to", address]).fails(2, why, "s3://bucket/prefix");
+    }
+    let ended = alice.run(&["client", "getall", "--to", "memory://x"]);
+    ended.fails(2, "is gone when the program ends", "name a bucket or a folder");
     let ended = alice.run(&["--store", "fs", "client", "getall", "--to", "s3://bucket/x"]);
     ended.fails(2, "the store `fs` cannot open s3://bucket/x: it is an object store", "--store");
     let ended = alice.run(&["--store", "object", "client", "getall", "--to", "folder"]);
     ended.fails(2, "the store `object` cannot open folder: it is a folder", "--store");
+}
+
+/// A secret key of AWS's may hold a `/`, behind which its `@` is no longer where it belongs.
+#[test]
+fn credentials_in_an_address_are_refused_and_not_repeated() {
+    let mut site = Site::new();
+    let alice = site.enrol("alice");
+    for address in ["s3://AKIA1:hunter2@bucket/x", "s3://AKIA1:hun/ter2@bucket/x", "s3://bucket/x#hunter2"] {
+        let refused = |ended: Ended| {
+            ended.fails(2, "holds credentials", "AWS_ACCESS_KEY_ID");
+            assert!(!format!("{ended:?}").contains("ter2"), "{ended:?}");
+        };
+        refused(alice.run(&["client", "getall", "--to", address]));
+        site.server = site.server.with_env("DPEX_SHELVES", address);
+        refused(site.server.run(&["server", "path", "alice"]));
+        refused(site.server.run(&["server", "serve"]));
+        let request = site.server.file("request.json", &Machine::client("bob").ok(&["client", "init"]));
+        refused(site.server.run(&["server", "add", text(&request)]));
+    }
 }
 
 #[cfg(not(feature = "store-object"))]
@@ -75,4 +118,5 @@ fn shelves_are_the_url_of_an_object_store_or_nothing() {
     let request = server.file("request.json", &Machine::client("alice").ok(&["client", "init"]));
     let ended = server.run(&["server", "add", text(&request)]);
     ended.fails(2, "the setting `shelves`", "s3://bucket/prefix");
+    assert_eq!(server.ok(&["server", "clients", "--json"]), "", "nobody is enrolled without having the answer told");
 }

@@ -1,5 +1,6 @@
 //! What every file store must do, as cases that [`file_store_cases!`](crate::file_store_cases) turns into named tests of
-//! the backend's own crate, in the groups of the three promises: [`whole`], [`honest`], [`fenced`].
+//! the backend's own crate, in the groups of the three promises, [`whole`], [`honest`], [`fenced`], and of what is made
+//! of them: many files at once ([`many`]), and files that are gone on with ([`resumed`]).
 //!
 //! Each case gets a [`Backend`] with nothing in it and runs under whatever executor the backend needs. What a backend
 //! cannot do it says in its [`Abilities`]; no case is left out for that: it then shows what the store does instead, which
@@ -7,6 +8,8 @@
 
 pub mod fenced;
 pub mod honest;
+pub mod many;
+pub mod resumed;
 pub mod support;
 pub mod whole;
 
@@ -53,6 +56,7 @@ macro_rules! file_store_cases {
             an_existing_file_is_kept,
             the_same_file_is_recognised_whatever_is_asked_for,
             an_overwritten_file_is_replaced_at_commit_and_not_before,
+            a_replaced_file_is_replaced_even_if_it_seems_the_same,
             a_renamed_file_takes_the_first_free_number,
             a_renaming_second_run_finds_what_the_first_wrote,
             a_name_taken_meanwhile_is_not_replaced,
@@ -77,6 +81,21 @@ macro_rules! file_store_cases {
             a_folder_in_the_way_is_in_the_way_in_every_mode,
             a_file_in_the_way_of_a_folder_is_in_the_way,
             the_deepest_tree_arrives,
+        }
+        $crate::file_store_cases! { @each many, $run, $backend,
+            many_files_are_opened_and_the_small_ones_read,
+            a_look_says_what_a_listing_says,
+            many_whole_files_arrive_and_bad_ones_fail_alone,
+            taken_names_are_to_many_whole_files_what_they_are_to_one,
+        }
+        $crate::file_store_cases! { @each resumed, $run, $backend,
+            what_was_checkpointed_is_held_and_gone_on_with,
+            what_another_sent_is_not_held,
+            what_the_part_does_not_have_is_gone,
+            another_version_replaces_what_was_left,
+            what_was_left_is_kept_as_a_file_if_that_is_asked_for,
+            what_is_being_received_is_busy,
+            a_discarded_part_is_not_held,
         }
     };
     (@each $promise:ident, $run:path, $backend:path, $($case:ident,)+) => {
@@ -142,12 +161,14 @@ pub struct Planted {
 /// | `keeps_empty_folders` | accepts to make a folder and does not show it until something is in it |
 /// | `one_receiver_at_a_time` | lets two receive one file, publishes the first, and tells the second [`Exists`] |
 /// | `writes_in_any_order` | refuses a block that comes before an earlier one with an [`Io`] error |
+/// | `resumes` | answers `held` with nothing; a reception that claims blocks is [`Gone`], or never complete |
 /// | `lists_as_opened` | lists times and executable bits as far as it knows them; size and version are right |
 ///
 /// [`BadName`]: crate::store::StoreError::BadName
 /// [`Io`]: crate::store::StoreError::Io
 /// [`Same`]: crate::store::StoreError::Same
 /// [`Exists`]: crate::store::StoreError::Exists
+/// [`Gone`]: crate::store::StoreError::Gone
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
     /// Files can be received into it. What does not receive is filled by [`Backend::plant`].
@@ -162,6 +183,8 @@ pub struct Abilities {
     pub one_receiver_at_a_time: bool,
     /// A block may be written before one that lies before it.
     pub writes_in_any_order: bool,
+    /// What was checkpointed of a file is held, and gone on with.
+    pub resumes: bool,
     /// A listing says of each file all that opening it says.
     pub lists_as_opened: bool,
 }
@@ -175,6 +198,7 @@ impl Abilities {
         keeps_empty_folders: true,
         one_receiver_at_a_time: true,
         writes_in_any_order: true,
+        resumes: true,
         lists_as_opened: true,
     };
 }

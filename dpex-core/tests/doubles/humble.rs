@@ -44,7 +44,7 @@ mod serving_only {
         }
 
         fn abilities(&self) -> Abilities {
-            Abilities { receives: false, ..Abilities::ALL }
+            Abilities { receives: false, resumes: false, ..Abilities::ALL }
         }
 
         fn plant(&self, tree: &[Planted]) {
@@ -135,7 +135,7 @@ mod in_order {
         }
 
         fn abilities(&self) -> Abilities {
-            Abilities { one_receiver_at_a_time: false, writes_in_any_order: false, ..Abilities::ALL }
+            Abilities { one_receiver_at_a_time: false, writes_in_any_order: false, resumes: false, ..Abilities::ALL }
         }
     }
 

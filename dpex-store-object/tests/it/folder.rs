@@ -90,6 +90,9 @@ fn names_that_cannot_travel_are_counted_and_unfinished_ones_are_not() {
         let (entries, skipped) = list_all(&*yard.store, "", 9, true).await;
         assert_eq!(entries.len(), 1);
         assert_eq!(skipped, 3);
+        let page = yard.store.list(&query("", None, 9, true)).await.expect("lists");
+        let named: Vec<_> = page.named.iter().map(|skipped| skipped.name.as_str()).collect();
+        assert_eq!(named, ["back\\slash", "caf\\xe9", "new\nline"]);
     });
 }
 

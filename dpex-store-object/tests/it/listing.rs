@@ -35,6 +35,26 @@ fn three_thousand_names_come_in_order_in_few_requests() {
 }
 
 #[test]
+fn who_has_no_room_for_a_page_goes_on_in_the_middle_of_it_without_a_new_walk() {
+    run(async {
+        let server = Server::start();
+        let want = plant_photos(&server, 3_000);
+        let (shelf, mut got, mut after) = (serve(&server), Vec::new(), None);
+        loop {
+            let page = shelf.list(&query("", after, 1_000, true)).await.expect("lists");
+            let is_last = !page.more && page.entries.len() <= 300;
+            got.extend(page.entries.into_iter().take(300));
+            if is_last {
+                break;
+            }
+            after = got.last().map(|entry| entry.path.clone());
+        }
+        assert_eq!(got.iter().map(label).collect::<Vec<_>>(), want);
+        assert!(server.lists() <= 10, "{} requests", server.lists());
+    });
+}
+
+#[test]
 fn a_page_from_anywhere_costs_no_more_than_it_shows() {
     run(async {
         let server = Server::start();
@@ -65,6 +85,10 @@ fn keys_that_cannot_travel_are_counted_once_and_hidden_ones_are_not() {
             assert_eq!(entries.iter().map(label).collect::<Vec<_>>(), ["a", "m", "z/", "z/y"], "{limit}");
             assert_eq!(skipped, 4, "{limit}");
         }
+        let page = serve(&server).list(&query("", None, 9, true)).await.expect("lists");
+        let named: Vec<_> = page.named.iter().map(|skipped| skipped.name.as_str()).collect();
+        assert_eq!(named, ["back\\slash", "tab\tbed", "tab\ttoo", "z/tab\tbed"]);
+        assert!(page.named.iter().all(|skipped| !skipped.why.is_empty()), "{:?}", page.named);
         for name in [".hidden", ".git/config", "b.dpexpart", "z/.x"] {
             assert!(matches!(fetch(&*serve(&server), name).await, Err(StoreError::NotFound)), "{name}");
         }

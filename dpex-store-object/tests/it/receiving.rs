@@ -114,6 +114,74 @@ fn what_waits_in_memory_is_bounded_and_the_error_says_by_what() {
 }
 
 #[test]
+fn what_does_not_fit_into_memory_waits_for_a_small_file_that_is_being_put() {
+    run(async {
+        let server = Server::start();
+        let options = Options { memory_mib: 2, ..options(&server) };
+        let bucket = ObjectStoreShelf::receive(URL, &options).expect("a good address");
+        let content = Bytes::from(content(MIB));
+        let mut parts = Vec::new();
+        for name in ["a", "b", "c"] {
+            parts.push(bucket.receive(&incoming(name, MIB as u64)).await.expect("free"));
+        }
+        let [a, b, c] = <[_; 3]>::try_from(parts).expect("three");
+        a.write(at(0), content.clone()).await.expect("written");
+        b.write(at(0), content.clone()).await.expect("written");
+        assert!(c.write(at(0), content.clone()).await.is_err(), "nothing is on its way out");
+        let (committed, written) = tokio::join!(a.commit(), c.write(at(0), content.clone()));
+        committed.expect("committed");
+        written.expect("there is room as soon as the first is in the bucket");
+        b.commit().await.expect("committed");
+        c.commit().await.expect("committed");
+    });
+}
+
+#[test]
+fn a_file_of_which_a_part_failed_is_not_committed() {
+    run(async {
+        let server = Server::start();
+        let bucket = receive(&server);
+        let content = content(11 * MIB);
+        let part = bucket.receive(&incoming("a", content.len() as u64)).await.expect("free");
+        server.counts().refuse_parts.store(1, Ordering::SeqCst);
+        let mut failed = 0;
+        for n in 0..44 {
+            let bytes = Bytes::copy_from_slice(&content[n * BLOCK..(n + 1) * BLOCK]);
+            failed += u64::from(part.write(at((n * BLOCK) as u64), bytes).await.is_err());
+            // The answer to the first part has come before the second is complete.
+            while n == 19 && server.counts().refuse_parts.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        assert!(failed > 0, "a later write tells of it");
+        assert!(matches!(part.commit().await, Err(StoreError::Io(_))));
+        assert!(names(&*bucket, "").await.is_empty());
+        assert!(server.unfinished().is_empty());
+    });
+}
+
+#[test]
+fn two_receptions_of_one_process_do_not_choose_one_name() {
+    run(async {
+        let server = Server::start();
+        let bucket = receive(&server);
+        let content = content(2 * MIB);
+        let large = |name| newer(name, content.len() as u64, Existing::Rename);
+        put(&*bucket, "a", b"one").await;
+        let asked = bucket.receive(&large("a (2)")).await.expect("free");
+        let chosen = bucket.receive(&large("a")).await.expect("another name is free");
+        for part in [&asked, &chosen] {
+            for n in 0..8 {
+                write(&**part, &content, n).await;
+            }
+        }
+        assert!(matches!(bucket.receive(&large("a (3)")).await, Err(StoreError::Busy)), "it was chosen");
+        assert_eq!(chosen.commit().await.expect("committed"), path("a (3)"));
+        assert_eq!(asked.commit().await.expect("committed"), path("a (2)"));
+    });
+}
+
+#[test]
 fn a_file_whose_parts_do_not_fit_into_memory_is_refused_at_once() {
     run(async {
         let options = Options { memory_mib: 64, ..Options::default() };
@@ -153,7 +221,8 @@ fn a_service_without_conditions_is_looked_at_first() {
         let late = bucket.receive(&incoming("a (2)", 3)).await.expect("free");
         late.write(at(0), Bytes::from_static(b"abc")).await.expect("written");
         put(&bucket, "a", b"one").await;
-        let given = deliver(&bucket, &newer("a", 3, Existing::Rename), b"two").await.expect("arrives");
+        let elsewhere = ObjectStoreShelf::receive(URL, &options).expect("a good address");
+        let given = deliver(&elsewhere, &newer("a", 3, Existing::Rename), b"two").await.expect("arrives");
         assert_eq!(given, path("a (2)"));
         assert!(matches!(late.commit().await, Err(StoreError::Exists)));
         assert_eq!(fetch(&bucket, "a (2)").await.expect("is there"), "two");

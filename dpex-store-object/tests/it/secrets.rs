@@ -11,9 +11,10 @@ use dpex_store_object::{Hidden, ObjectStoreShelf, Options};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::server::{ID, KEY, Server};
-use crate::support::{options, run};
+use crate::support::{URL, options, run};
 
 const WRONG: &str = "wrong-wrong-wrong-wrong";
+const TOKEN: &str = "token-token-token-token";
 
 /// Everything that is logged, at every level.
 #[derive(Clone, Default)]
@@ -59,43 +60,73 @@ async fn all_errors(store: &ObjectStoreShelf) -> Vec<StoreError> {
 }
 
 fn assert_hides(shown: &str) {
-    for secret in [KEY, WRONG, ID, "Signature=", "Credential=", "<?xml", "<Code>", "http://", "X-Amz", "127.0.0.1"] {
+    for secret in
+        [KEY, WRONG, TOKEN, ID, "Signature=", "Credential=", "<?xml", "<Code>", "http://", "X-Amz", "127.0.0.1"]
+    {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }
 
-#[test]
-fn wrong_credentials_are_said_to_be_wrong_and_not_shown() {
+/// Runs something and gives all that was logged meanwhile, by us and by the libraries.
+fn logged(future: impl Future<Output = ()>) -> Vec<String> {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(log.clone())
         .with_ansi(false)
         .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        run(async {
-            let server = Server::start();
-            server.plant("people/anna/there", b"x");
-            let wrong = Options { secret_access_key: Some(Hidden::new(WRONG.into())), ..options(&server) };
-            let store = ObjectStoreShelf::receive("s3://bucket/people/anna", &wrong).expect("a good address");
-            assert_eq!(format!("{store:?} {store:#?}").matches("s3://bucket/people/anna").count(), 2);
-            assert_hides(&format!("{store:?} {wrong:?}").replace(ID, "").replace(&server.endpoint(), ""));
-            let errors = all_errors(&store).await;
-            assert_eq!(errors.len(), 5, "{errors:?}");
-            for error in errors {
-                let text = error.to_string();
-                assert!(text.contains("credentials") && text.contains("403"), "{text}");
-                assert_hides(&format!("{error} {error:?} {error:#?}"));
-            }
-        });
-    });
+    tracing::subscriber::with_default(subscriber, || run(future));
     let log = String::from_utf8(log.0.lock().expect("nobody panicked").clone()).expect("text");
-    assert!(log.contains("starts over instead of resuming"), "the reader is blind: {log}");
     // The server's own log is not ours, and it may say what it likes.
-    let ours = log.lines().filter(|line| !line.contains("s3s"));
-    for line in ours {
-        assert!(!line.contains(WRONG) && !line.contains(KEY), "{line}");
+    log.lines().filter(|line| !line.contains("s3s")).map(str::to_owned).collect()
+}
+
+fn with_wrong_credentials(server: &Server) -> Options {
+    Options {
+        secret_access_key: Some(Hidden::new(WRONG.into())),
+        session_token: Some(Hidden::new(TOKEN.into())),
+        ..options(server)
     }
+}
+
+#[test]
+fn wrong_credentials_are_said_to_be_wrong_and_not_shown() {
+    let log = logged(async {
+        let server = Server::start();
+        server.plant("people/anna/there", b"x");
+        let wrong = with_wrong_credentials(&server);
+        let store = ObjectStoreShelf::receive(URL, &wrong).expect("a good address");
+        assert_eq!(format!("{store:?} {store:#?}").matches(URL).count(), 2);
+        assert_hides(&format!("{store:?} {wrong:?}").replace(ID, "").replace(&server.endpoint(), ""));
+        let errors = all_errors(&store).await;
+        assert_eq!(errors.len(), 5, "{errors:?}");
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains("credentials") && text.contains("403"), "{text}");
+            assert_hides(&format!("{error} {error:?} {error:#?}"));
+        }
+    });
+    assert!(log.iter().any(|line| line.contains("starts over instead of resuming")), "the reader is blind: {log:?}");
+    for line in log {
+        for secret in [WRONG, KEY, TOKEN, "Signature="] {
+            assert!(!line.contains(secret), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_owner_of_a_shelf_is_told_once_why_its_service_fails() {
+    let log = logged(async {
+        let server = Server::start();
+        server.plant("people/anna/there", b"x");
+        let shelf = ObjectStoreShelf::serve(URL, Secret::new([0; 32]), &with_wrong_credentials(&server));
+        all_errors(&shelf.expect("a good address")).await;
+    });
+    let warnings: Vec<_> = log.iter().filter(|line| line.contains(" WARN ")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("does not accept the credentials") && warnings[0].contains("403"), "{warnings:?}");
+    assert!(warnings[0].contains(URL), "{warnings:?}");
+    assert_hides(warnings[0]);
 }
 
 #[test]

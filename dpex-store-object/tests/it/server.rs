@@ -34,13 +34,15 @@ pub(crate) struct Server {
     counts: Arc<Counts>,
 }
 
-/// Requests so far.
+/// Requests so far, and what is to become of some.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) lists: AtomicU64,
     pub(crate) parts: AtomicU64,
     pub(crate) puts: AtomicU64,
     pub(crate) mismatches: AtomicU64,
+    /// How many of the parts that come next are refused.
+    pub(crate) refuse_parts: AtomicU64,
 }
 
 impl Server {
@@ -197,6 +199,10 @@ impl S3 for Bucket {
 
     async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
         self.counts.parts.fetch_add(1, Ordering::SeqCst);
+        let refuse = |left: u64| left.checked_sub(1);
+        if self.counts.refuse_parts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
+            return Err(s3_error!(AccessDenied));
+        }
         self.files.upload_part(request).await
     }
 

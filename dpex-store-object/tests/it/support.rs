@@ -12,8 +12,9 @@ use crate::server::{ID, KEY, Server};
 /// Long enough for a loaded machine; a test that reaches it has failed.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A bucket has no folders, and its listings no metadata of the user's.
-pub(crate) const BUCKET: Abilities = Abilities { keeps_empty_folders: false, lists_as_opened: false, ..Abilities::ALL };
+/// A bucket has no folders, its listings no metadata of the user's, and nothing stays of what is not complete.
+pub(crate) const BUCKET: Abilities =
+    Abilities { keeps_empty_folders: false, lists_as_opened: false, resumes: false, ..Abilities::ALL };
 
 /// Runs a future to its end on a runtime of its own.
 pub(crate) fn run(future: impl Future<Output = ()>) {

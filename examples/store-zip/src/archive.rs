@@ -63,6 +63,8 @@ pub(crate) struct Stamp {
     size: u64,
     dev: u64,
     ino: u64,
+    /// None when another file took its name. Times would tell as well, and only as finely as the system's clock ticks.
+    names: u64,
     /// Seconds and nanoseconds.
     modified: (i64, i64),
     /// The time that nobody can set: it tells also of a writer who puts the other one back.
@@ -75,6 +77,7 @@ impl Stamp {
             size: meta.size(),
             dev: meta.dev(),
             ino: meta.ino(),
+            names: meta.nlink(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
         }

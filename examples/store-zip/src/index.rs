@@ -14,7 +14,8 @@ use zip::{CompressionMethod, DateTime};
 use crate::archive::Stamp;
 use crate::store::Options;
 
-/// The list is held in memory, so it has an end. Names have at most 1 KiB, so this is 100 MiB at the very worst.
+/// The list is held in memory, so it has an end: of entries, and of names, which are more, since an entry brings the
+/// folders above it. Names have at most 1 KiB, so this is 100 MiB at the very worst.
 const MAX_ENTRIES: usize = 100_000;
 
 /// Every name that is offered, in the order of [`SharePath`].
@@ -48,13 +49,17 @@ impl Index {
     pub(crate) fn read(file: &File, stamp: &Stamp, secret: &Secret<32>, options: &Options) -> io::Result<Self> {
         // Unlike `ZipArchive`, this one shows two entries of one name as two.
         let mut zip = ZipIterable::try_new(BufReader::new(file), Config::default())?;
+        let too_many = || io::Error::new(io::ErrorKind::InvalidData, "the zip file has too many entries");
         if zip.len() > MAX_ENTRIES {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the zip file has too many entries"));
+            return Err(too_many());
         }
         let (files, folders, left_out) = Default::default();
         let mut found = Found { files, folders, left_out, stamp, secret, options };
         for entry in zip.files()? {
             found.take(&entry?);
+            if found.files.len() + found.folders.len() > MAX_ENTRIES {
+                return Err(too_many());
+            }
         }
         Ok(found.finish())
     }
@@ -178,7 +183,8 @@ impl Found<'_> {
             CompressionMethod::Deflated if size <= self.options.unpack_limit => true,
             _ => return None,
         };
-        if entry.encrypted() {
+        // Nothing of an empty file is ever read, so nobody would notice that it is not one.
+        if entry.encrypted() || size == 0 && entry.crc32() != 0 {
             return None;
         }
         let exec = entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0);

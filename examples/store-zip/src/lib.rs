@@ -3,8 +3,10 @@
 //!
 //! * **Whole.** It only serves; every reception is refused.
 //! * **Honest.** The zip file may be replaced at any time: who asks anew gets the new content, and a file that is being
-//!   read gives [`Changed`](dpex_core::store::StoreError::Changed), never bytes of both. An entry that cannot be given as
-//!   it is (encrypted, of a rare compression, of two meanings, too large to unpack) is not offered, and counted.
+//!   read gives [`Changed`](dpex_core::store::StoreError::Changed), never bytes of both. What cannot be seen is an
+//!   overwrite in place that leaves the size as it was and falls into the same tick of the system's clock. An entry that
+//!   cannot be given as it is (encrypted, of a rare compression, of two meanings, too large to unpack) is not offered,
+//!   and counted.
 //! * **Fenced.** Names are keys of a list in memory; none is ever given to the system. What is no harmless relative path
 //!   (`..`, absolute, with a backslash) is not offered, and counted.
 //!

@@ -35,7 +35,7 @@ impl Backend for Shelf {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { receives: false, keeps_mtime: false, ..Abilities::ALL }
+        Abilities { receives: false, keeps_mtime: false, resumes: false, ..Abilities::ALL }
     }
 
     fn plant(&self, tree: &[Planted]) {

@@ -216,6 +216,9 @@ fn a_deflated_entry_that_lies_about_its_size_or_content_is_an_error_at_its_end()
         let short = claiming(honest.clone(), SIZE, &99_999_u32.to_le_bytes());
         let shelf = Shelf::with(&claiming(short, CRC, &crc.sum().to_le_bytes()));
         assert!(matches!(fetch(&shelf.serve(), "a").await, Err(StoreError::Io(_))));
+        // One that claims to be empty is never read to its end: it is not offered.
+        let shelf = Shelf::with(&claiming(honest.clone(), SIZE, &0_u32.to_le_bytes()));
+        assert_eq!(offered(&shelf.serve(), "").await, (Vec::new(), 1));
         let shelf = Shelf::with(&honest);
         assert_eq!(fetch(&shelf.serve(), "a").await.expect("nobody lied"), content);
     });
@@ -338,6 +341,20 @@ fn a_zip_file_of_a_hundred_thousand_entries_is_served_and_a_larger_one_is_not() 
         let shelf = Shelf::with(&many(100_000));
         assert!(shelf.serve().open(&path("99999")).await.is_ok());
         shelf.replace(&many(100_001));
+        assert!(shelf.try_serve(1 << 30).is_err());
+    });
+}
+
+#[test]
+fn the_folders_above_entries_count_as_well() {
+    run(async {
+        let deep = |n: usize| {
+            let names: Vec<_> = (0..n).map(|n| format!("{n}/{}x", "d/".repeat(48))).collect();
+            zip(&names.iter().map(|name| (name.as_str(), STORED, &b""[..])).collect::<Vec<_>>())
+        };
+        let shelf = Shelf::with(&deep(2_000));
+        assert!(shelf.try_serve(1 << 30).is_ok(), "49 folders and a file each");
+        shelf.replace(&deep(2_001));
         assert!(shelf.try_serve(1 << 30).is_err());
     });
 }

@@ -14,7 +14,7 @@ use rustix::fs::{Access, access};
 use tokio::sync::OnceCell;
 
 use crate::backends::{Receive, is_url};
-use crate::error::{CliError, CliResult};
+use crate::error::{CliError, CliResult, reason};
 
 /// A folder that may not be there yet.
 pub(super) struct Target {
@@ -29,8 +29,12 @@ impl Target {
     pub(super) fn new(root: PathBuf, open: Receive) -> CliResult<Self> {
         let store =
             if root.exists() || is_url(&root) { open(&root).map(Some) } else { may_be_made(&root).map(|()| None) };
-        let store = store.map_err(|e| {
-            CliError::disk("receive into", &root, &e).hint("choose a folder that you may write to, with --to DIR")
+        let store = store.map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidInput if is_url(&root) => {
+                CliError::usage(format!("failed to receive into {}: {}", root.display(), reason(&e)))
+                    .hint("write it as s3://bucket/prefix, or name a folder")
+            }
+            _ => CliError::disk("receive into", &root, &e).hint("choose a folder that you may write to, with --to DIR"),
         })?;
         Ok(Self { root, open: Arc::new(open), store: OnceCell::new_with(store) })
     }

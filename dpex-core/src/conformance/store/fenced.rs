@@ -108,7 +108,8 @@ pub async fn a_valid_name_arrives_or_is_refused_by_name(backend: &impl Backend) 
     assert!(refused < corpus.len() / 2, "a store that refuses most names is none");
 }
 
-/// Not even if the owner put them there.
+/// In a store that does not receive, not even if the owner put them there. What others put into one that receives is
+/// for its own tests.
 pub async fn hidden_names_are_neither_shown_nor_taken(backend: &impl Backend) {
     let hidden = [".profile", "d/.git/config", ".d/a"];
     let store = if backend.abilities().receives {
