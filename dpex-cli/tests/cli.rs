@@ -17,6 +17,8 @@ mod fetching;
 mod homes;
 #[path = "cli/interop.rs"]
 mod interop;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/loads.rs"]
 mod loads;
 #[path = "cli/logs.rs"]

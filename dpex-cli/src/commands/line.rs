@@ -120,7 +120,8 @@ impl<'a> Line<'a> {
     fn given_up(&self) -> CliError {
         let error = connection::ended(self.client.ended().as_ref());
         let secs = self.patience.as_secs();
-        CliError::new(Blame::NoAnswer, format!("{}, for {secs} seconds", error.message())).hint(error.hint_text())
+        CliError::new(Blame::NoAnswer, format!("{}; nothing came for {secs} seconds", error.message()))
+            .hint(error.hint_text())
     }
 
     /// Ends the connection.

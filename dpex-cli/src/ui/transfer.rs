@@ -91,15 +91,18 @@ impl Transfers {
         if self.ui.json {
             return self.ui.record("resume", json!({ "path": file.path, "size": file.size, "have": held }));
         }
-        self.note(&file.path, &format!("goes on, {} are here", size(held)));
-        Ok(())
+        self.note(&file.path, &format!("goes on, {} are here", size(held)))
     }
 
     /// Says something about a file that goes on.
-    pub(crate) fn note(&self, path: &str, what: &str) {
-        if !self.ui.quiet && !self.ui.json {
+    pub(crate) fn note(&self, path: &str, what: &str) -> CliResult {
+        if self.ui.json {
+            return self.ui.record("note", json!({ "path": path, "text": what }));
+        }
+        if !self.ui.quiet {
             self.lines.suspend(|| super::talk(&format!("{}  {what}", escape(path))));
         }
+        Ok(())
     }
 
     /// A file is to be tried again: what was shown of it is taken back.

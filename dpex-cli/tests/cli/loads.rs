@@ -92,7 +92,7 @@ fn a_server_that_stops_in_the_middle_of_twenty_thousand_files_leaves_nobody_wait
     }
     for round in 0..3 {
         let server = site.serve();
-        let mut get = alice.start(&["client", "getall", "--to", &format!("in-{round}"), "--json"]);
+        let mut get = alice.start(&["client", "getall", "--to", &format!("in-{round}"), "--json", "--timeout", "3s"]);
         get.wait_for("file", |_| true);
         server.signal(Signal::TERM);
         let began = Instant::now();
@@ -105,7 +105,10 @@ fn a_server_that_stops_in_the_middle_of_twenty_thousand_files_leaves_nobody_wait
         let count = |name: &str| summary[name].as_u64().expect("a number");
         assert!(count("failed") > 0 && count("not-begun") > 0, "{summary}");
         assert_eq!(count("fetched") + count("failed") + count("not-begun"), FILES, "{summary}");
-        let told = format!("error: the server was stopped; {} files were not begun\n", count("not-begun"));
+        let told = format!(
+            "error: the server was stopped; nothing came for 3 seconds; {} files were not begun\n",
+            count("not-begun")
+        );
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     }
 }

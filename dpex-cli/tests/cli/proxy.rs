@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -43,6 +43,7 @@ struct Shared {
     decide: Mutex<Box<Decide>>,
     seen: Mutex<Seen>,
     over: AtomicBool,
+    to_client: AtomicU64,
 }
 
 impl Proxy {
@@ -59,10 +60,16 @@ impl Proxy {
             decide: Mutex::new(Box::new(decide)),
             seen: Mutex::new(Seen::default()),
             over: AtomicBool::new(false),
+            to_client: AtomicU64::new(0),
         });
         let (box_, server) = (Arc::clone(&shared), SocketAddr::from((Ipv4Addr::LOCALHOST, server)));
         let thread = std::thread::spawn(move || box_.run(&Arc::new(socket), server));
         Self { port, shared, thread: Some(thread) }
+    }
+
+    /// Bytes of all datagrams that were sent to the client, lost or not.
+    pub(crate) fn bytes_to_client(&self) -> u64 {
+        self.shared.to_client.load(Ordering::Relaxed)
     }
 
     /// What came first, lost or not.
@@ -117,6 +124,9 @@ impl Shared {
     }
 
     fn pass(&self, way: Way, datagram: &[u8], socket: &UdpSocket, to: SocketAddr) {
+        if way == Way::ToClient {
+            self.to_client.fetch_add(datagram.len() as u64, Ordering::Relaxed);
+        }
         let mut seen = self.seen.lock().expect("no thread panicked");
         if seen.first.len() < FIRST {
             seen.first.push((way, datagram.to_vec()));

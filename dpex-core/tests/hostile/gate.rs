@@ -356,7 +356,7 @@ fn a_fifth_session_is_turned_away_unless_one_of_the_four_is_idle() {
     }
     let fifth = open(&mut host, 4);
     assert_eq!(fifth.heard.close().map(|c| c.number()), Some(6), "too many sessions");
-    host.advance(Duration::from_secs(9));
+    host.advance(Duration::from_secs(2));
     for peer in peers.iter_mut().skip(1) {
         peer.say(&mut host, &[0x01]);
         assert_eq!(peer.heard.closes, []);

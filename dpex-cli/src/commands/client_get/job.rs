@@ -41,12 +41,14 @@ pub(super) struct Wish {
     pub(super) compare: bool,
     /// What a look before the beginning has found of it.
     pub(super) held: Option<Held>,
+    /// It was asked for, and the connection ended.
+    begun: bool,
     tries: u32,
 }
 
 impl Wish {
     pub(super) fn new(path: SharePath, meta: Meta, existing: Existing, compare: bool) -> Self {
-        Self { path, meta, existing, compare, held: None, tries: 0 }
+        Self { path, meta, existing, compare, held: None, begun: false, tries: 0 }
     }
 }
 
@@ -137,6 +139,9 @@ impl Job<'_, '_> {
                 self.line.progressed();
             }
             if let Some(again) = self.again(&wish, &outcome) {
+                if let Outcome::Failed(Failure::Refused { code: FailCode::Changed, .. }) = outcome {
+                    shown.note(path.as_str(), "changed on the server while it was sent: it is fetched again")?;
+                }
                 shown.put_back(&line);
                 waiting.push(again);
                 continue;
@@ -161,7 +166,7 @@ impl Job<'_, '_> {
         let Some(UnderWay { line, .. }) = under_way.get_mut(path) else { return Ok(()) };
         match *news {
             News::Offered { held: 0, expected: true } => {
-                shown.note(path.as_str(), "has changed on the server since; it is fetched from its beginning");
+                shown.note(path.as_str(), "has changed on the server since: it is fetched from its beginning")?;
             }
             News::Offered { held: 0, .. } => {}
             News::Offered { held, .. } => shown.resume(line, held)?,
@@ -172,7 +177,7 @@ impl Job<'_, '_> {
 
     /// A file that is worth another try, as it is to be tried.
     fn again(&self, wish: &Wish, outcome: &Outcome) -> Option<Wish> {
-        let again = Wish { held: None, ..wish.clone() };
+        let again = Wish { held: None, begun: true, ..wish.clone() };
         match outcome {
             Outcome::Failed(Failure::Disconnected) if self.line.is_down() || self.line.client().ended().is_none() => {
                 Some(again)
@@ -215,11 +220,16 @@ impl Job<'_, '_> {
         shown: &mut Transfers,
         tally: &mut Tally,
     ) -> CliResult<usize> {
+        let (begun, not_begun): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|wish| wish.begun);
         for UnderWay { wish, line } in under_way.into_values() {
             shown.end(&line, &tally.failed(&wish.path, &Failure::Disconnected))?;
         }
+        for wish in begun {
+            let line = shown.start(wish.path.as_str(), wish.meta.size, 0)?;
+            shown.end(&line, &tally.failed(&wish.path, &Failure::Disconnected))?;
+        }
         tally.disconnected(error);
-        Ok(waiting.len())
+        Ok(not_begun.len())
     }
 
     /// One try at one file, as a task.

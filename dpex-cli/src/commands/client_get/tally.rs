@@ -134,7 +134,7 @@ impl Tally {
 
     /// The connection ended before the command did.
     pub(super) fn disconnected(&mut self, why: CliError) {
-        self.disconnected = Some(why);
+        self.disconnected.get_or_insert(why);
     }
 
     /// Says how it ended, and with which exit code.

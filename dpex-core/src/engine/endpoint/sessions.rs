@@ -15,8 +15,9 @@ const MAX_HALF_OPEN_PER_PERSON: usize = 4;
 const MAX_HALF_OPEN: usize = 256;
 /// Sessions at once.
 const MAX_SESSIONS: usize = 1024;
-/// A session silent for so long gives way to a new one.
-const EVICTABLE: Duration = Duration::from_secs(10);
+/// A session silent for so long gives way to a new one. One with something under way speaks more often, and whoever was
+/// killed and comes back must not wait for the ghosts of earlier tries.
+const EVICTABLE: Duration = Duration::from_secs(3);
 /// Connection ids registered for a session.
 const REGISTERED: u32 = 8;
 
