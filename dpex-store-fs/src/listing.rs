@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::error::{is_our_own_trouble, looking_up};
 use crate::fence::{Folder, RawNames, file_type, mtime};
+use crate::names;
 use crate::parts::{self, Owner};
 use crate::portable::is_reserved;
 use crate::source::meta;
@@ -299,6 +300,6 @@ impl Names {
     }
 
     fn may_be_part(&self, name: &str) -> bool {
-        parts::stem_of(name).is_some_and(|stem| self.sidecars.contains(parts::sidecar_name(stem).as_bytes()))
+        names::stem_of(name).is_some_and(|stem| self.sidecars.contains(names::sidecar_name(stem).as_bytes()))
     }
 }

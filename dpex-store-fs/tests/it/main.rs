@@ -7,4 +7,6 @@ mod parts;
 mod promises;
 mod reading;
 mod receiving;
+mod resuming;
 mod support;
+mod whole;
