@@ -27,6 +27,7 @@ mod fence;
 mod journal;
 mod leftover;
 mod listing;
+mod many;
 mod names;
 mod partial;
 mod parts;

@@ -263,7 +263,7 @@ fn spelled(folder: &SharePath, name: &[u8]) -> String {
 }
 
 /// A file that cannot be opened is better not promised.
-fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
+pub(crate) fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
     // What everybody may read needs no asking; that is nearly every file.
     let everybody = Mode::RUSR | Mode::RGRP | Mode::ROTH;
     Mode::from_raw_mode(stat.st_mode).contains(everybody)

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dpex_core::store::{FileStore, Held, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError, Whole};
+use dpex_core::store::{
+    EntryKind, FileStore, Held, Incoming, ListQuery, Opened, Page, PartialFile, SourceFile, StoreError, Whole,
+};
 use dpex_core::types::{Fingerprint, Secret, SharePath};
 use rustix::fs::{Mode, fstat};
 use serde::Deserialize;
@@ -73,6 +75,16 @@ impl FileStore for FsStore {
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {
         let (view, path) = (Arc::clone(&self.view), path.clone());
         blocking(move || view.open(&path)).await.map(|file| Arc::new(file) as Arc<dyn SourceFile>)
+    }
+
+    async fn open_all(&self, paths: &[SharePath], whole: u64) -> Vec<Result<Opened, StoreError>> {
+        let (view, paths) = (Arc::clone(&self.view), paths.to_vec());
+        all(paths.len(), move || view.open_all(&paths, whole)).await
+    }
+
+    async fn look(&self, paths: &[SharePath]) -> Vec<Result<Option<EntryKind>, StoreError>> {
+        let (view, paths) = (Arc::clone(&self.view), paths.to_vec());
+        all(paths.len(), move || view.look_all(&paths)).await
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 mod fence;
 mod full_disk;
 mod listing;
+mod many;
 mod parts;
 mod promises;
 mod reading;
