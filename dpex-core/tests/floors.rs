@@ -162,7 +162,9 @@ fn backends_depend_on_core_and_on_nothing_else_of_ours() {
         backends += 1;
         let ours = our_dependencies(&read(&manifest));
         assert!(ours.contains(&"dpex-core".to_owned()), "{name} implements nothing of core");
-        let others: Vec<_> = ours.iter().filter(|dependency| *dependency != "dpex-core").collect();
+        // A crate may depend on itself: that is how its tests get a feature.
+        let others: Vec<_> =
+            ours.iter().filter(|dependency| !["dpex-core", name.as_str()].contains(&dependency.as_str())).collect();
         assert!(others.is_empty(), "{name} depends on {others:?}");
     }
     assert!(backends >= 3, "only {backends} backends were found: the reader is blind");

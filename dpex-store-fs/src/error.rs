@@ -1,5 +1,7 @@
 //! What the system says, in the words of the joint. Which word fits depends on what was being done.
 
+use std::io;
+
 use dpex_core::store::StoreError;
 use rustix::io::Errno;
 
@@ -28,6 +30,11 @@ pub(crate) fn writing(errno: Errno) -> StoreError {
         Errno::ILSEQ => StoreError::BadName("this disk does not take all of its characters"),
         other => StoreError::Io(other.into()),
     }
+}
+
+/// Something that cannot be done, and that the system did not say.
+pub(crate) fn broken(kind: io::ErrorKind, text: &'static str) -> StoreError {
+    StoreError::Io(io::Error::new(kind, text))
 }
 
 /// Not a fact about the entry at hand but about this process: leaving the entry out would be a lie.

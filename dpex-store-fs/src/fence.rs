@@ -9,11 +9,12 @@ use std::io;
 use std::path::Path;
 
 use dpex_core::types::Timestamp;
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fsync, mkdirat, openat, statat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 use crate::error::tolerate_unsupported;
+use crate::sys;
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
@@ -28,22 +29,37 @@ pub(crate) type RawNames = Vec<(Vec<u8>, FileType)>;
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) OwnedFd);
 
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// When folders that were made are on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// Before anything is done in them.
+    Now,
+    /// When whoever made them makes all of the disk durable.
+    Later,
+}
+
 impl Folder {
     /// Opens the root, which itself must not be a link. Links above it are the owner's business.
     pub(crate) fn root(path: &Path) -> io::Result<Self> {
         // Without a trailing slash: `link/` would be followed.
         let path: std::path::PathBuf = path.components().collect();
-        Ok(Self(retry_on_intr(|| openat(CWD, &path, FOLDER, Mode::empty()))?))
+        Ok(Self(sys::open_root(&path, FOLDER)?))
     }
 
     /// Opens a root that may be reached through a link: a folder that the person at this machine named.
     pub(crate) fn root_followed(path: &Path) -> io::Result<Self> {
-        Ok(Self(retry_on_intr(|| openat(CWD, path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty()))?))
+        Ok(Self(sys::open_root(path, FOLDER.difference(OFlags::NOFOLLOW))?))
     }
 
     /// Opens a folder directly inside this one; `.` is this one again.
     pub(crate) fn enter(&self, part: &str) -> Result<Self, Errno> {
-        retry_on_intr(|| openat(&self.0, part, FOLDER, Mode::empty())).map(Self)
+        sys::open(self, part, FOLDER).map(Self)
     }
 
     /// Opens a folder below this one.
@@ -58,35 +74,36 @@ impl Folder {
     /// Opens a folder below this one and makes what is missing.
     ///
     /// `NOTDIR` or `LOOP` means that something else has the name.
-    pub(crate) fn make<'a>(&self, parts: impl Iterator<Item = &'a str>) -> Result<Self, Errno> {
+    pub(crate) fn make<'a>(&self, parts: impl Iterator<Item = &'a str>, durable: Durable) -> Result<Self, Errno> {
         let mut here = self.enter(".")?;
         for part in parts {
             here = match here.enter(part) {
-                Err(Errno::NOENT) => here.make_one(part)?,
+                Err(Errno::NOENT) => here.make_one(part, durable)?,
                 found => found?,
             };
         }
         Ok(here)
     }
 
-    fn make_one(&self, part: &str) -> Result<Self, Errno> {
-        match mkdirat(&self.0, part, Mode::RWXU | Mode::RWXG | Mode::RWXO) {
+    fn make_one(&self, part: &str, durable: Durable) -> Result<Self, Errno> {
+        match (sys::make_folder(self, part, Mode::RWXU | Mode::RWXG | Mode::RWXO), durable) {
             // Somebody else was faster, with a folder or with something that `enter` refuses.
-            Err(Errno::EXIST) => {}
+            (Err(Errno::EXIST), _) => {}
             // A file committed below is only as durable as the folders above it.
-            made => made.and_then(|()| self.sync())?,
+            (made, Durable::Now) => made.and_then(|()| self.sync())?,
+            (made, Durable::Later) => made?,
         }
         self.enter(part)
     }
 
     /// Makes what names are in it durable.
     pub(crate) fn sync(&self) -> Result<(), Errno> {
-        tolerate_unsupported(retry_on_intr(|| fsync(&self.0)))
+        tolerate_unsupported(sys::sync(self))
     }
 
     /// What is directly inside under this name, itself, not what it points at.
     pub(crate) fn stat(&self, name: &str) -> Result<Stat, Errno> {
-        retry_on_intr(|| statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW))
+        sys::stat(self, name)
     }
 
     /// Opens a regular file directly inside for reading; `NXIO` if it is anything else (NAM-5).
@@ -95,8 +112,8 @@ impl Folder {
         if !is_file(&self.stat(name)?) {
             return Err(Errno::NXIO);
         }
-        let file = retry_on_intr(|| openat(&self.0, name, FILE, Mode::empty()))?;
-        let stat = rustix::fs::fstat(&file)?;
+        let file = sys::open(self, name, FILE)?;
+        let stat = sys::fstat(&file)?;
         if is_file(&stat) { Ok((file, stat)) } else { Err(Errno::NXIO) }
     }
 

@@ -4,8 +4,15 @@
 //!   below the root is ever followed, not even one that points inside, and no race can make it so. Only regular files
 //!   and folders are listed or opened.
 //! * **Whole.** A file is received as `NAME.part` and takes its name in one `rename` after it is complete and on disk.
+//!   Small files come without parts, many at once, and take their names when all of them are on disk; the names are there
+//!   for good after [`settle`](dpex_core::store::FileStore::settle).
 //! * **Honest.** A file is read through one descriptor and checked after every read; what was written is told to the
-//!   disk before its name exists.
+//!   disk before its name exists. What an interrupted reception left is counted as held only if it was on the disk before
+//!   the journal said so, or was read back.
+//!
+//! What is left behind: by a reception that is broken off, `NAME.part` and `.NAME.dpexpart`, which the next reception of
+//! `NAME` goes on with, replaces, or keeps as `NAME (2).part`; by a crash in the wrong instant, one of the two alone, or a
+//! hidden draft of a small file, all of which the next reception of `NAME` takes away.
 //!
 //! What it refuses to do: follow links, make links, set modes beyond "executable or not", preallocate.
 //! Every system call that may wait runs on tokio's blocking threads.
@@ -14,14 +21,24 @@
 compile_error!("dpex-store-fs needs a Unix: directory handles, O_NOFOLLOW and flock are what its promises rest on");
 
 mod blocking;
+mod deed;
 mod error;
 mod fence;
+mod journal;
+mod leftover;
 mod listing;
+mod many;
+mod names;
 mod partial;
 mod parts;
 pub mod portable;
+mod publish;
 mod receiving;
 mod source;
 mod store;
+mod sys;
+mod whole;
 
 pub use store::{FsStore, Options};
+#[cfg(feature = "faults")]
+pub use sys::faults;

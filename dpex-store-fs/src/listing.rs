@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::error::{is_our_own_trouble, looking_up};
 use crate::fence::{Folder, RawNames, file_type, mtime};
+use crate::names;
 use crate::parts::{self, Owner};
 use crate::portable::is_reserved;
 use crate::source::meta;
@@ -262,7 +263,7 @@ fn spelled(folder: &SharePath, name: &[u8]) -> String {
 }
 
 /// A file that cannot be opened is better not promised.
-fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
+pub(crate) fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
     // What everybody may read needs no asking; that is nearly every file.
     let everybody = Mode::RUSR | Mode::RGRP | Mode::ROTH;
     Mode::from_raw_mode(stat.st_mode).contains(everybody)
@@ -299,6 +300,6 @@ impl Names {
     }
 
     fn may_be_part(&self, name: &str) -> bool {
-        parts::stem_of(name).is_some_and(|stem| self.sidecars.contains(parts::sidecar_name(stem).as_bytes()))
+        names::stem_of(name).is_some_and(|stem| self.sidecars.contains(names::sidecar_name(stem).as_bytes()))
     }
 }

@@ -1,20 +1,26 @@
 //! A file on its way in: written as a part, published by one rename.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dpex_core::store::{Existing, Incoming, PartialFile, StoreError, Verified};
+use dpex_core::store::{Incoming, Meta, PartialFile, StoreError, Verified};
+use dpex_core::transfer::{Block, Geometry};
 use dpex_core::types::{RangeSet, SharePath};
-use rustix::fs::{Mode, Nsecs, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, fsync, futimens, renameat};
-use rustix::io::{Errno, pwrite, retry_on_intr};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, Nsecs, Timespec, Timestamps, UTIME_OMIT};
 
 use crate::blocking::blocking;
-use crate::error::{tolerate_unsupported, writing};
+use crate::error::{broken, tolerate_unsupported, writing};
 use crate::fence::size;
+use crate::journal::Journal;
 use crate::parts::Claim;
-use crate::receiving::{Target, siblings, target};
+use crate::publish::{Finished, naming, publish, rename_to_free};
+use crate::sys::{self, Sys};
+
+/// What is compared with zeros at a time.
+const ZEROS: [u8; 4096] = [0; 4096];
 
 /// The part, its lock, and what was written so far. Work that was begun and then abandoned keeps it, and with it the
 /// lock, until it ends.
@@ -25,12 +31,28 @@ pub(crate) struct FsPartial(Arc<Part>);
 struct Part {
     claim: Claim,
     incoming: Incoming,
-    written: Mutex<RangeSet>,
+    geometry: Geometry,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    journal: Journal,
+    /// Bytes that are here, from this run or an earlier one.
+    here: RangeSet,
+    /// The names of part and sidecar are on the disk.
+    is_named: bool,
 }
 
 impl FsPartial {
-    pub(crate) fn new(claim: Claim, incoming: Incoming) -> Self {
-        Self(Arc::new(Part { claim, incoming, written: Mutex::new(RangeSet::new()) }))
+    /// With the blocks here that the journal holds.
+    pub(crate) fn new(claim: Claim, journal: Journal, incoming: Incoming, geometry: Geometry) -> Self {
+        let mut here = RangeSet::new();
+        for block in journal.held().keys().filter_map(|&index| geometry.block(index)) {
+            here.insert(block.range());
+        }
+        let state = Mutex::new(State { journal, here, is_named: false });
+        Self(Arc::new(Part { claim, incoming, geometry, state }))
     }
 }
 
@@ -38,11 +60,12 @@ impl FsPartial {
 impl PartialFile for FsPartial {
     async fn write(&self, block: Verified, data: Bytes) -> Result<(), StoreError> {
         let part = Arc::clone(&self.0);
-        blocking(move || part.write_at(block.offset, &data)).await
+        blocking(move || part.write(block, &data)).await
     }
 
     async fn checkpoint(&self) -> Result<(), StoreError> {
-        Ok(())
+        let part = Arc::clone(&self.0);
+        blocking(move || part.checkpoint().map_err(writing)).await
     }
 
     async fn commit(self: Box<Self>) -> Result<SharePath, StoreError> {
@@ -55,35 +78,58 @@ impl PartialFile for FsPartial {
 }
 
 impl Part {
-    fn write_at(&self, offset: u64, mut data: &[u8]) -> Result<(), StoreError> {
-        let end = offset.saturating_add(data.len() as u64);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, block: Verified, data: &[u8]) -> Result<(), StoreError> {
+        let end = block.offset.saturating_add(data.len() as u64);
         if end > self.incoming.meta.size {
             return Err(broken(io::ErrorKind::InvalidInput, "a write past the announced size"));
         }
-        let mut at = offset;
-        while !data.is_empty() {
-            match pwrite(&self.claim.part, data, at) {
-                Ok(0) => return Err(broken(io::ErrorKind::WriteZero, "the disk took no bytes")),
-                Ok(n) => {
-                    at += n as u64;
-                    data = data.get(n..).unwrap_or_default();
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(writing(errno)),
+        let is_block = self.geometry.block(block.index).is_some_and(|b| is_exactly(&b, block.offset, data.len()));
+        {
+            let mut state = self.state();
+            let recorded = state.journal.value(block.index);
+            if !is_block || recorded.is_some_and(|value| value != block.value) {
+                // Not what the records are about, or against one of them.
+                state.journal.forget().map_err(writing)?;
             }
         }
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(offset..end);
+        if !(is_zero(data) && self.reads_zero(block.offset, data.len()).map_err(writing)?) {
+            sys::write_at(&self.claim.part, data, block.offset).map_err(writing)?;
+        }
+        let mut state = self.state();
+        if is_block {
+            state.journal.append(block).map_err(writing)?;
+        }
+        state.here.insert(block.offset..end);
         Ok(())
+    }
+
+    /// Is nothing but zeros there? A hole is not filled with what it reads as.
+    fn reads_zero(&self, offset: u64, len: usize) -> Sys<bool> {
+        let mut there = vec![0; len];
+        Ok(sys::read_at(&self.claim.part, &mut there, offset)? == len && is_zero(&there))
+    }
+
+    fn checkpoint(&self) -> Sys {
+        let mut state = self.state();
+        if !state.is_named {
+            self.claim.folder.sync()?;
+            state.is_named = true;
+        }
+        state.journal.checkpoint(&self.claim.part)
     }
 
     fn commit(&self) -> Result<SharePath, StoreError> {
         self.check_complete()?;
         self.set_metadata().map_err(writing)?;
-        retry_on_intr(|| fsync(&self.claim.part)).map_err(writing)?;
-        if !self.claim.is_in_place() {
+        self.state().journal.synced(sys::sync(&self.claim.part)).map_err(writing)?;
+        if !self.claim.is_in_place().map_err(writing)? {
             return Err(broken(io::ErrorKind::NotFound, "somebody took the part away"));
         }
-        let name = self.publish()?;
+        let name = publish(&self.claim.folder, &self.incoming, &self.claim)?;
         // After the rename, so that a crash leaves a sidecar without a part and never the reverse.
         self.claim.drop_sidecar().map_err(writing)?;
         self.claim.folder.sync().map_err(writing)?;
@@ -92,100 +138,48 @@ impl Part {
 
     fn check_complete(&self) -> Result<(), StoreError> {
         let announced = self.incoming.meta.size;
-        let covered = self.written.lock().unwrap_or_else(PoisonError::into_inner).covers(0..announced);
-        let stat = fstat(&self.claim.part).map_err(writing)?;
-        if covered && size(&stat) == announced {
+        let stat = sys::fstat(&self.claim.part).map_err(writing)?;
+        if self.state().here.covers(0..announced) && size(&stat) == announced {
             return Ok(());
         }
         Err(broken(io::ErrorKind::InvalidData, "the part is not complete"))
     }
 
-    /// What a program would have got that made the file here, and the sender's time; never set-id bits.
-    fn set_metadata(&self) -> Result<(), Errno> {
-        let meta = &self.incoming.meta;
-        let asked = Mode::from_raw_mode(if meta.exec { 0o777 } else { 0o666 });
-        tolerate_unsupported(fchmod(&self.claim.part, asked & self.claim.full_mode))?;
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: Nsecs::from(UTIME_OMIT) },
-            last_modification: Timespec { tv_sec: meta.mtime.secs(), tv_nsec: meta.mtime.nanos().into() },
-        };
-        tolerate_unsupported(futimens(&self.claim.part, &times))
+    fn set_metadata(&self) -> Sys {
+        let mode = granted(&self.incoming.meta) & self.claim.deed.full_mode;
+        tolerate_unsupported(sys::set_mode(&self.claim.part, mode))?;
+        set_mtime(&self.claim.part, &self.incoming.meta)
     }
+}
 
-    // NAM-9.
-    fn publish(&self) -> Result<SharePath, StoreError> {
-        let path = &self.incoming.path;
-        let name = path.file_name().ok_or(StoreError::Exists)?;
-        match self.incoming.existing {
-            Existing::Keep => self.rename_to_free(name)?,
-            Existing::Overwrite | Existing::Replace => self.replace(name)?,
-            Existing::Rename => return self.rename_beside(path, name),
-        }
-        Ok(path.clone())
+/// What a program asks for that makes such a file; never set-id bits.
+pub(crate) fn granted(meta: &Meta) -> Mode {
+    Mode::from_raw_mode(if meta.exec { 0o777 } else { 0o666 })
+}
+
+/// The sender's time.
+pub(crate) fn set_mtime(file: &OwnedFd, meta: &Meta) -> Sys {
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: Nsecs::from(UTIME_OMIT) },
+        last_modification: Timespec { tv_sec: meta.mtime.secs(), tv_nsec: meta.mtime.nanos().into() },
+    };
+    tolerate_unsupported(sys::set_times(file, &times))
+}
+
+fn is_exactly(block: &Block, offset: u64, len: usize) -> bool {
+    (block.offset, block.len) == (offset, len)
+}
+
+fn is_zero(data: &[u8]) -> bool {
+    data.chunks(ZEROS.len()).all(|chunk| *chunk == ZEROS[..chunk.len()])
+}
+
+impl Finished for Claim {
+    fn take(&self, name: &str) -> Result<(), StoreError> {
+        rename_to_free(&self.folder, &self.part_name, name)
     }
 
     fn replace(&self, name: &str) -> Result<(), StoreError> {
-        let claim = &self.claim;
-        match target(&claim.folder, name, &self.incoming) {
-            Ok(Target::Free) => return self.rename_to_free(name),
-            Ok(Target::Other) | Err(StoreError::Same) => {}
-            Err(StoreError::Busy) => return Err(StoreError::Exists),
-            Err(error) => return Err(error),
-        }
-        renameat(&claim.folder.0, &claim.part_name, &claim.folder.0, name).map_err(renaming)
+        sys::rename(&self.folder, &self.part_name, name).map_err(naming)
     }
-
-    fn rename_beside(&self, path: &SharePath, name: &str) -> Result<SharePath, StoreError> {
-        let parent = path.parent().unwrap_or_default();
-        for name in std::iter::once(name.to_owned()).chain(siblings(name)) {
-            match self.rename_to_free(&name) {
-                Ok(()) => {
-                    return parent.join(&name).map_err(|_| StoreError::BadName("a number does not fit on it"));
-                }
-                Err(StoreError::Exists) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(StoreError::Exists)
-    }
-
-    /// Publishes without replacing anything, in one step.
-    fn rename_to_free(&self, name: &str) -> Result<(), StoreError> {
-        match self.rename_noreplace(name) {
-            // Not every file system knows how; then a second link does.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.link_and_unlink(name),
-            result => result,
-        }
-        .map_err(renaming)
-    }
-
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    fn rename_noreplace(&self, name: &str) -> Result<(), Errno> {
-        let Claim { folder, part_name, .. } = &self.claim;
-        rustix::fs::renameat_with(&folder.0, part_name, &folder.0, name, rustix::fs::RenameFlags::NOREPLACE)
-    }
-
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-    fn rename_noreplace(&self, _: &str) -> Result<(), Errno> {
-        Err(Errno::NOSYS)
-    }
-
-    fn link_and_unlink(&self, name: &str) -> Result<(), Errno> {
-        use rustix::fs::{AtFlags, linkat, unlinkat};
-
-        let Claim { folder, part_name, .. } = &self.claim;
-        linkat(&folder.0, part_name, &folder.0, name, AtFlags::empty())?;
-        unlinkat(&folder.0, part_name, AtFlags::empty())
-    }
-}
-
-fn renaming(errno: Errno) -> StoreError {
-    match errno {
-        Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY => StoreError::Exists,
-        errno => writing(errno),
-    }
-}
-
-fn broken(kind: io::ErrorKind, text: &'static str) -> StoreError {
-    StoreError::Io(io::Error::new(kind, text))
 }

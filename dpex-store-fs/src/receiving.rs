@@ -1,49 +1,123 @@
-//! The beginning of a reception: may the name be taken, is there room, who else is at it.
+//! The beginning of a reception: may the name be taken, is there room, who else is at it, what is there already.
 
 use std::io;
 
-use dpex_core::store::{Existing, Incoming, StoreError};
-use dpex_core::types::SharePath;
-use rustix::fs::fstatvfs;
+use dpex_core::store::{Held, Incoming, StoreError};
+use dpex_core::types::{Fingerprint, SharePath};
 use rustix::io::Errno;
 
-use crate::error::writing;
-use crate::fence::{Folder, is_file, mtime, size};
+use crate::deed::Subject;
+use crate::error::{looking_up, writing};
+use crate::fence::{Durable, Folder};
+use crate::journal::Journal;
+use crate::leftover;
 use crate::partial::FsPartial;
-use crate::parts::{self, Claim, Owner, front};
+use crate::parts::Claim;
 use crate::portable;
+use crate::publish::check_target;
+use crate::sys;
 
-/// Names tried beside a taken one.
-const MOST_SIBLINGS: u32 = 10_000;
-const MAX_NAME: usize = 255;
-
-/// Checks what can be checked before the first byte, and makes the part.
+/// Checks what can be checked before the first byte, and makes the part or finds it again.
 pub(crate) fn begin(root: &Folder, incoming: &Incoming, hidden: bool) -> Result<FsPartial, StoreError> {
     check_name(&incoming.path, hidden)?;
     let (Some(parent), Some(name)) = (incoming.path.parent(), incoming.path.file_name()) else {
         return Err(StoreError::Exists);
     };
-    let folder = make_folders(root, &parent)?;
-    check_target(&folder, name, incoming)?;
-    let claim = Claim::take(folder, name, incoming.meta.size)?;
-    // Again, now that nobody else can: another reception may have ended between the look and the claim.
-    let checked =
-        check_target(&claim.folder, name, incoming).and_then(|()| check_room(&claim.folder, incoming.meta.size));
-    if let Err(refused) = checked {
-        let _ = claim.release();
-        return Err(refused);
+    let subject = Subject::of(incoming, name)?;
+    let folder = make_folders(root, &parent, Durable::Now)?;
+    if let Err(refused) = check_target(&folder, name, incoming) {
+        return Err(tidy(&folder, name, refused));
     }
-    Ok(FsPartial::new(claim, incoming.clone()))
+    let (claim, journal) = match &incoming.held {
+        Some(held) => resume(&folder, incoming, &subject, held)?,
+        None => anew(folder, incoming, &subject)?,
+    };
+    Ok(FsPartial::new(claim, journal, incoming.clone(), subject.geometry))
+}
+
+/// A file that is here already may be the part of a run that ended before it took its sidecar away.
+fn tidy(folder: &Folder, name: &str, refused: StoreError) -> StoreError {
+    if matches!(refused, StoreError::Same)
+        && let Ok(Some(left)) = leftover::find(folder, name)
+        && left.is_done()
+    {
+        // Harmless if it stays.
+        let _ = left.clear(dpex_core::store::Leftover::Replace);
+    }
+    refused
+}
+
+fn anew(folder: Folder, incoming: &Incoming, subject: &Subject) -> Result<(Claim, Journal), StoreError> {
+    if let Some(left) = leftover::find(&folder, &subject.name)? {
+        left.clear(incoming.leftover)?;
+    }
+    let (claim, journal) = Claim::take(folder, subject, incoming.leftover)?;
+    // Again, now that nobody else can: another reception may have ended between the look and the claim.
+    let checked = check_target(&claim.folder, &subject.name, incoming)
+        .and_then(|()| check_room(&claim.folder, incoming.meta.size))
+        // At once, so that what is not written stays a hole.
+        .and_then(|()| sys::resize(&claim.part, incoming.meta.size).map_err(writing));
+    match checked {
+        Ok(()) => Ok((claim, journal)),
+        Err(refused) => {
+            let _ = claim.release();
+            Err(refused)
+        }
+    }
+}
+
+fn resume(
+    folder: &Folder,
+    incoming: &Incoming,
+    subject: &Subject,
+    held: &Held,
+) -> Result<(Claim, Journal), StoreError> {
+    let left = leftover::find(folder, &subject.name)?;
+    let left = left.filter(|left| left.deed().is_some_and(|deed| deed.subject == *subject)).ok_or(StoreError::Gone)?;
+    let (claim, journal) = left.resume()?.ok_or(StoreError::Gone)?;
+    let has_all = held.values.iter().all(|(index, value)| journal.held().get(index) == Some(value));
+    if !has_all || held.version != subject.version || held.block_log2 != subject.geometry.block_log2() {
+        return Err(StoreError::Gone);
+    }
+    check_target(folder, &subject.name, incoming)?;
+    let here = journal.held().keys().filter_map(|&index| subject.geometry.block(index));
+    let here: u64 = here.map(|block| block.len as u64).sum();
+    check_room(folder, incoming.meta.size.saturating_sub(here))?;
+    Ok((claim, journal))
+}
+
+/// What is held of a file, after what is unsure was read back.
+pub(crate) fn held(
+    root: &Folder,
+    path: &SharePath,
+    origin: &Fingerprint,
+    hidden: bool,
+) -> Result<Option<Held>, StoreError> {
+    let (Some(parent), Some(name), Ok(())) = (path.parent(), path.file_name(), check_name(path, hidden)) else {
+        return Ok(None);
+    };
+    let folder = match root.walk(parent.parts()).map_err(looking_up) {
+        Err(StoreError::NotFound) => return Ok(None),
+        found => found?,
+    };
+    let left = leftover::find(&folder, name)?;
+    let is_theirs = |left: &leftover::Left| left.deed().is_some_and(|deed| deed.subject.origin == *origin);
+    let Some(left) = left.filter(is_theirs) else { return Ok(None) };
+    let Some((claim, journal)) = left.resume()? else { return Ok(None) };
+    let subject = claim.deed.subject;
+    let held =
+        Held { version: subject.version, block_log2: subject.geometry.block_log2(), values: journal.held().clone() };
+    Ok(Some(held).filter(|held| !held.values.is_empty()))
 }
 
 /// Makes a folder and those above it.
 pub(crate) fn make_folder(root: &Folder, path: &SharePath, hidden: bool) -> Result<(), StoreError> {
     check_name(path, hidden)?;
-    make_folders(root, path).map(drop)
+    make_folders(root, path, Durable::Now).map(drop)
 }
 
 /// A peer that may not be shown hidden names may not plant any either: `.profile` is one.
-fn check_name(path: &SharePath, hidden: bool) -> Result<(), StoreError> {
+pub(crate) fn check_name(path: &SharePath, hidden: bool) -> Result<(), StoreError> {
     portable::check(path)?;
     if !hidden && path.parts().any(|part| part.starts_with('.')) {
         return Err(StoreError::BadName("it begins with a dot"));
@@ -51,109 +125,24 @@ fn check_name(path: &SharePath, hidden: bool) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn make_folders(root: &Folder, path: &SharePath) -> Result<Folder, StoreError> {
-    root.make(path.parts()).map_err(|errno| match errno {
+pub(crate) fn make_folders(root: &Folder, path: &SharePath, durable: Durable) -> Result<Folder, StoreError> {
+    root.make(path.parts(), durable).map_err(|errno| match errno {
         Errno::NOTDIR | Errno::LOOP | Errno::MLINK | Errno::EXIST => StoreError::Exists,
         errno => writing(errno),
     })
 }
 
-/// May the reception begin, seeing what has the name now?
-fn check_target(folder: &Folder, name: &str, incoming: &Incoming) -> Result<(), StoreError> {
-    match target(folder, name, incoming) {
-        Err(StoreError::Same) if incoming.existing == Existing::Replace => Ok(()),
-        Err(error) => Err(error),
-        Ok(Target::Free) => Ok(()),
-        Ok(Target::Other) if incoming.existing.replaces() => Ok(()),
-        Ok(Target::Other) if incoming.existing == Existing::Rename => check_siblings(folder, name, incoming),
-        Ok(Target::Other) => Err(StoreError::Exists),
-    }
-}
-
-/// A second run that renames must find what the first one wrote.
-fn check_siblings(folder: &Folder, name: &str, incoming: &Incoming) -> Result<(), StoreError> {
-    for sibling in siblings(name) {
-        match target(folder, &sibling, incoming) {
-            Ok(Target::Free) => break,
-            Err(StoreError::Same) => return Err(StoreError::Same),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// What has a name, when it is not in the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    Free,
-    /// A regular file with other content.
-    Other,
-}
-
-/// # Errors
-/// `Same`; `Exists` for what is no file; `Busy` for the part of another reception.
-pub(crate) fn target(folder: &Folder, name: &str, incoming: &Incoming) -> Result<Target, StoreError> {
-    let stat = match folder.stat(name) {
-        Err(Errno::NOENT) => return Ok(Target::Free),
-        found => found.map_err(writing)?,
-    };
-    if !is_file(&stat) {
-        return Err(StoreError::Exists);
-    }
-    if matches!(parts::owner(folder, name), Some(Owner::Ours | Owner::Unknown)) {
-        return Err(StoreError::Busy);
-    }
-    if size(&stat) == incoming.meta.size && mtime(&stat) == incoming.meta.mtime {
-        return Err(StoreError::Same);
-    }
-    Ok(Target::Other)
-}
-
 fn check_room(folder: &Folder, size: u64) -> Result<(), StoreError> {
-    let disk = match fstatvfs(&folder.0) {
-        // A disk that cannot say is asked by writing.
-        Err(Errno::NOSYS | Errno::NOTSUP) => return Ok(()),
-        disk => disk.map_err(|errno| StoreError::Io(io::Error::from(errno)))?,
-    };
-    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    // A disk that cannot say is asked by writing.
+    let room = room(folder)?.unwrap_or(u64::MAX);
     if size > room { Err(StoreError::Full) } else { Ok(()) }
 }
 
-/// `report (2).pdf`, `report (3).pdf` and so on.
-pub(crate) fn siblings(name: &str) -> impl Iterator<Item = String> {
-    let dot = name.rfind('.').filter(|&at| at > 0).unwrap_or(name.len());
-    let (stem, extension) = name.split_at(dot);
-    (2..MOST_SIBLINGS).map(move |n| {
-        let number = format!(" ({n})");
-        // An extension as long as the name leaves no stem to shorten.
-        let extension = front(extension, MAX_NAME - number.len());
-        let stem = front(stem, MAX_NAME - number.len() - extension.len());
-        format!("{stem}{number}{extension}")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn first(name: &str) -> String {
-        siblings(name).next().expect("there are many")
-    }
-
-    #[test]
-    fn a_number_goes_before_the_extension() {
-        assert_eq!(first("report.pdf"), "report (2).pdf");
-        assert_eq!(first("README"), "README (2)");
-        assert_eq!(first(".profile"), ".profile (2)");
-        assert_eq!(siblings("a.b.c").nth(8), Some("a.b (10).c".to_owned()));
-    }
-
-    #[test]
-    fn a_long_name_is_shortened_in_whole_characters() {
-        for name in ["x".repeat(255), format!("{}.txt", "é".repeat(125)), format!("a.{}", "y".repeat(253))] {
-            let sibling = first(&name);
-            assert!(sibling.len() <= MAX_NAME && sibling.len() > 240, "{sibling}");
-            assert!(SharePath::parse(&sibling).is_ok());
-        }
+/// How many bytes this process may still write here, if the disk can say.
+pub(crate) fn room(folder: &Folder) -> Result<Option<u64>, StoreError> {
+    match sys::room(folder) {
+        Ok(disk) => Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize))),
+        Err(Errno::NOSYS | Errno::NOTSUP) => Ok(None),
+        Err(errno) => Err(StoreError::Io(io::Error::from(errno))),
     }
 }

@@ -32,6 +32,15 @@ impl FsSource {
         let (file, stat) = folder.open_file(name).map_err(looking_up)?;
         Ok(Self(Arc::new(Open { file, meta: meta(&stat, secret), secret: secret.clone() })))
     }
+
+    /// All of it, at the version that was opened; `None` if it is more than `most` bytes.
+    pub(crate) fn read_whole(&self, most: u64) -> Result<Option<(Meta, Bytes)>, StoreError> {
+        let meta = self.0.meta;
+        match usize::try_from(meta.size) {
+            Ok(len) if meta.size <= most => Ok(Some((meta, self.0.read_at(0, len)?))),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// What a listing or an offer says of a file.

@@ -5,17 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dpex_core::store::{FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError};
-use dpex_core::types::{Secret, SharePath};
+use dpex_core::store::{
+    EntryKind, FileStore, Held, Incoming, ListQuery, Opened, Page, PartialFile, SourceFile, StoreError, Whole,
+};
+use dpex_core::types::{Fingerprint, Secret, SharePath};
 use rustix::fs::{Mode, fstat};
 use serde::Deserialize;
 
 use crate::blocking::blocking;
-use crate::error::looking_up;
+use crate::error::{broken, looking_up};
 use crate::fence::Folder;
 use crate::listing::View;
 use crate::receiving;
 use crate::source::FsSource;
+use crate::whole::{Batch, Unsettled};
 
 /// What the owner of the folder may choose: the heading `[store-fs]` of the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -31,6 +34,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct FsStore {
     view: Arc<View>,
+    unsettled: Arc<Unsettled>,
 }
 
 impl FsStore {
@@ -57,7 +61,7 @@ impl FsStore {
     }
 
     fn new(root: Folder, secret: Secret<32>, options: Options) -> Self {
-        Self { view: Arc::new(View { root, secret, hidden: options.hidden }) }
+        Self { view: Arc::new(View { root, secret, hidden: options.hidden }), unsettled: Arc::default() }
     }
 }
 
@@ -73,9 +77,28 @@ impl FileStore for FsStore {
         blocking(move || view.open(&path)).await.map(|file| Arc::new(file) as Arc<dyn SourceFile>)
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
+    async fn open_all(&self, paths: &[SharePath], whole: u64) -> Vec<Result<Opened, StoreError>> {
+        let (view, paths) = (Arc::clone(&self.view), paths.to_vec());
+        all(paths.len(), move || view.open_all(&paths, whole)).await
+    }
+
+    async fn look(&self, paths: &[SharePath]) -> Vec<Result<Option<EntryKind>, StoreError>> {
+        let (view, paths) = (Arc::clone(&self.view), paths.to_vec());
+        all(paths.len(), move || view.look_all(&paths)).await
+    }
+
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
         let (view, path) = (Arc::clone(&self.view), path.clone());
         blocking(move || receiving::make_folder(&view.root, &path, view.hidden)).await
+    }
+
+    async fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
+        let (view, path, origin) = (Arc::clone(&self.view), path.clone(), *origin);
+        blocking(move || receiving::held(&view.root, &path, &origin, view.hidden)).await
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
@@ -83,10 +106,39 @@ impl FileStore for FsStore {
         let part = blocking(move || receiving::begin(&view.root, &incoming, view.hidden)).await?;
         Ok(Box::new(part))
     }
+
+    async fn put_all(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
+        let (view, unsettled, count) = (Arc::clone(&self.view), Arc::clone(&self.unsettled), files.len());
+        all(count, move || Batch::new(&view.root, view.hidden, &unsettled).put(files)).await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        let unsettled = Arc::clone(&self.unsettled);
+        blocking(move || unsettled.settle()).await
+    }
+
+    async fn room(&self) -> Option<u64> {
+        let view = Arc::clone(&self.view);
+        blocking(move || receiving::room(&view.root)).await.ok().flatten()
+    }
+}
+
+/// One task for many answers. If it could not be run, that is the answer to each.
+async fn all<T: Send + 'static>(
+    count: usize,
+    work: impl FnOnce() -> Vec<Result<T, StoreError>> + Send + 'static,
+) -> Vec<Result<T, StoreError>> {
+    match blocking(move || Ok(work())).await {
+        Ok(answers) => answers,
+        Err(error) => {
+            let same = || Err(broken(io::ErrorKind::Other, "the runtime is shutting down"));
+            std::iter::once(Err(error)).chain(std::iter::repeat_with(same)).take(count).collect()
+        }
+    }
 }
 
 impl View {
-    fn open(&self, path: &SharePath) -> Result<FsSource, StoreError> {
+    pub(crate) fn open(&self, path: &SharePath) -> Result<FsSource, StoreError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(StoreError::NotFound) };
         if !path.parts().all(|part| self.shows_name(part.as_bytes())) {
             return Err(StoreError::NotFound);

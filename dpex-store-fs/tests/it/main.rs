@@ -3,8 +3,11 @@
 mod fence;
 mod full_disk;
 mod listing;
+mod many;
 mod parts;
 mod promises;
 mod reading;
 mod receiving;
+mod resuming;
 mod support;
+mod whole;
