@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dpex_core::conformance::store::{Abilities, Backend};
+use dpex_core::conformance::store::Backend;
 use dpex_core::store::FileStore;
 
 use crate::support::{Yard, run};
@@ -10,10 +10,6 @@ use crate::support::{Yard, run};
 impl Backend for Yard {
     fn store(&self) -> Arc<dyn FileStore> {
         Arc::new(self.store.clone())
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities { resumes: false, ..Abilities::ALL }
     }
 
     fn finish(self) {
