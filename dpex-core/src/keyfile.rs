@@ -93,7 +93,9 @@ fn lock(suite: &dyn CipherSuite, pkcs8: &[u8], passphrase: &[u8]) -> Result<Vec<
     let key = pbkdf2(suite, passphrase, &salt, ITERATIONS);
     // PKCS #7: as many bytes as are missing, each with their number; a whole block if none is.
     let missing = BLOCK_LEN - pkcs8.len() % BLOCK_LEN;
-    let mut data = Zeroizing::new(pkcs8.to_vec());
+    // All the room at once: a buffer that grows leaves the key behind where it was.
+    let mut data = Zeroizing::new(Vec::with_capacity(pkcs8.len() + missing));
+    data.extend_from_slice(pkcs8);
     data.resize(pkcs8.len() + missing, missing.to_le_bytes()[0]);
     let mut cipher = suite.block(&key)?;
     let mut before = iv;
