@@ -3,11 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::{Suite, identities};
-use crate::suite::CryptoError;
+use crate::suite::{CryptoError, OAEP_OVERHEAD};
 
 const LABEL: &[u8] = b"DPEX/1 enrol-wrap";
-/// What RSAES-OAEP with SHA-256 takes of a modulus for itself.
-const OAEP_OVERHEAD: usize = 66;
 
 /// Under the key however it was loaded.
 pub fn a_signature_verifies_under_its_key_and_message_only(suite: Suite) {

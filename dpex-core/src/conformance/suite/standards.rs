@@ -216,16 +216,19 @@ pub fn signatures_with_another_salt_or_padding_are_refused(suite: Suite) {
     }
 }
 
-/// One of them has factors that are not prime, and every arithmetic relation between its parts holds (ENR-1).
+/// The parts of the last four fit together: every arithmetic relation between them holds (ENR-1).
 pub fn private_keys_that_are_short_odd_or_inconsistent_are_refused(suite: Suite) {
-    let cases: [(&str, &[u8]); 4] = [
+    let cases: [(&str, &[u8]); 7] = [
         ("2048 bits", include_bytes!("data/rsa2048.pk8.der")),
         ("e = 3", include_bytes!("data/rsa3072-e3.pk8.der")),
-        ("factors that are not prime", include_bytes!("data/rsa3072-composite.pk8.der")),
         ("a public key", RSA3072_SPKI),
+        ("factors that are not prime", include_bytes!("data/rsa3072-composite.pk8.der")),
+        ("a factor of 62 bits", include_bytes!("data/rsa3072-tiny-factor.pk8.der")),
+        ("factors of 2000 and 1072 bits", include_bytes!("data/rsa3072-uneven-factors.pk8.der")),
+        ("d > n", include_bytes!("data/rsa3072-long-exponent.pk8.der")),
     ];
     for (what, der) in cases {
-        assert_eq!(suite.identity_from_pkcs8(der).expect_err("refused"), CryptoError::BadKey, "{what}");
+        assert_eq!(suite.identity_from_pkcs8(der).expect_err(what), CryptoError::BadKey, "{what}");
     }
 }
 
