@@ -27,8 +27,9 @@ const SALT: RsaPssSaltLength = RsaPssSaltLength::Custom(32);
 static PSS_VERIFY: RsaParameters = RSA_PSS_2048_8192_SHA256.with_pss_salt_length(SALT);
 /// RSASSA-PSS as dpex signs; blinded by the library (ENR-2).
 static PSS_SIGN: RsaSignatureEncoding = RSA_PSS_SHA256.with_pss_salt_length(SALT);
-/// The end of every canonical encoding of a public key with e = 65537.
+/// The end of every canonical encoding of a public key with e = 65537, and, of either size of the modulus, its length.
 const EXPONENT: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
+const SPKI_LEN: [usize; 2] = [422, 550];
 
 /// An RSA public key that passed the checks, with its encoding.
 pub(crate) struct Public {
@@ -53,7 +54,7 @@ impl Public {
         }
         // The library reads keys that are for PSS alone, and has no encoding for them.
         let spki = key.as_der().map_err(|_| Error::NotCanonical)?.as_ref().to_vec();
-        if !spki.ends_with(&EXPONENT) {
+        if !spki.ends_with(&EXPONENT) || !SPKI_LEN.contains(&spki.len()) {
             return Err(Error::Exponent);
         }
         let verifying = ParsedPublicKey::new(&PSS_VERIFY, &spki).map_err(|_| Error::PublicDer)?;
