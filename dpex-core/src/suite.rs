@@ -137,7 +137,7 @@ pub trait Aead: Send + Sync {
     /// Decrypts `buf` in place if `tag` is right. On failure `buf` holds zeros, never unverified plaintext.
     ///
     /// # Errors
-    /// [`CryptoError::AuthFailed`].
+    /// [`CryptoError::AuthFailed`]; [`CryptoError::Internal`], [`CryptoError::Unsupported`] where the library fails.
     fn open(&mut self, nonce: &[u8; 12], aad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), CryptoError>;
 }
 
@@ -153,7 +153,7 @@ pub trait BlockCipher: Send + Sync {
     /// Decrypts each block in place.
     ///
     /// # Errors
-    /// [`CryptoError::Internal`].
+    /// [`CryptoError::Internal`], [`CryptoError::Unsupported`].
     fn decrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), CryptoError>;
 }
 

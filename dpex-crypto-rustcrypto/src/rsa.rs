@@ -1,8 +1,8 @@
 //! RSA identities: PKCS#8 and SPKI, RSASSA-PSS and RSAES-OAEP, all with SHA-256 and MGF1-SHA-256.
 //!
 //! Keys are checked once, when they become a value: 3072 or 4096 bits, e = 65537, canonical DER, and, for a private key,
-//! parts that fit each other. Erasing is the library's: keys are zeroized on drop, but some intermediate integers of
-//! an operation are not.
+//! parts that fit each other. Erasing is the library's: most of a key is zeroized on drop; copies of its factors and
+//! its CRT coefficient, and intermediate integers, are not.
 
 use std::fmt;
 use std::sync::Arc;
