@@ -68,6 +68,8 @@ pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
         .into_iter()
         .filter_map(|(key, value)| Some(config_layers::typed(&format!("--{key}"), key, value.clone()?)))
         .collect();
+    let flags = joints.iter().filter_map(|(key, value)| Some([format!("--{key}"), value.as_ref()?.clone()]));
+    let flags: Vec<String> = flags.flatten().collect();
     let context = || {
         let (config, typed) = (cli.global.config.clone(), typed.clone());
         Ok(Context { ui, home: home()?, config, typed, log: log.clone() })
@@ -78,7 +80,7 @@ pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
         Command::Config(args) => config::run(&context()?, &args),
         Command::Completions(args) => generated::completions(ui, args.shell),
         Command::Man(args) => generated::man(ui, args.to.as_deref()),
-        Command::Demo(args) => demo::run(ui, &args),
+        Command::Demo(args) => demo::run(ui, &args, flags),
     }
 }
 

@@ -4,6 +4,8 @@
 //! backends cannot disagree about them. A backend supplies the operations below on bytes; PROTOCOL.md, section 9,
 //! lists them with their known pitfalls.
 
+mod identity;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -11,8 +13,12 @@ use zeroize::Zeroizing;
 
 use crate::types::{Digest, Secret};
 
+pub use identity::check_identity;
+
 /// Length of an AES-GCM tag in bytes.
 pub const TAG_LEN: usize = 16;
+/// What RSAES-OAEP with SHA-256 takes of a modulus for itself, in bytes: two hashes and two bytes.
+pub const OAEP_OVERHEAD: usize = 66;
 
 /// Why an operation failed. Opaque on purpose: authentication fails one way and no library text reaches a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +85,8 @@ pub trait CipherSuite: Debug + Send + Sync {
     /// [`CryptoError::Unsupported`] for another size, [`CryptoError::Rng`], [`CryptoError::Internal`].
     fn generate_identity(&self, bits: usize) -> Result<Arc<dyn IdentityKey>, CryptoError>;
 
-    /// Loads an RSA identity from a PKCS#8 DER `PrivateKeyInfo`, checking size, exponent and consistency. The DER must
-    /// be the canonical form, the one [`IdentityKey::to_pkcs8`] returns.
+    /// Loads an RSA identity from a PKCS#8 DER `PrivateKeyInfo`, checking size, exponent, that its parts fit together,
+    /// and what [`check_identity`] does. The DER must be the canonical form, the one [`IdentityKey::to_pkcs8`] returns.
     ///
     /// # Errors
     /// [`CryptoError::BadKey`]; [`CryptoError::Rng`] where the check signs.
@@ -131,7 +137,7 @@ pub trait Aead: Send + Sync {
     /// Decrypts `buf` in place if `tag` is right. On failure `buf` holds zeros, never unverified plaintext.
     ///
     /// # Errors
-    /// [`CryptoError::AuthFailed`].
+    /// [`CryptoError::AuthFailed`]; [`CryptoError::Internal`], [`CryptoError::Unsupported`] where the library fails.
     fn open(&mut self, nonce: &[u8; 12], aad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), CryptoError>;
 }
 
@@ -147,7 +153,7 @@ pub trait BlockCipher: Send + Sync {
     /// Decrypts each block in place.
     ///
     /// # Errors
-    /// [`CryptoError::Internal`].
+    /// [`CryptoError::Internal`], [`CryptoError::Unsupported`].
     fn decrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), CryptoError>;
 }
 
@@ -173,8 +179,8 @@ pub trait PublicKey: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError::AuthFailed`], also for a signature of the wrong length.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoError>;
-    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, of a message of at most `modulus_len - 66` bytes. dpex's labels are never
-    /// empty; a backend takes an empty one all the same.
+    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, of a message of at most `modulus_len -` [`OAEP_OVERHEAD`] bytes. dpex's
+    /// labels are never empty; a backend takes an empty one all the same.
     ///
     /// # Errors
     /// [`CryptoError::BadLength`] for a longer message, [`CryptoError::Rng`].

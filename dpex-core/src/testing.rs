@@ -10,7 +10,7 @@ pub mod world;
 
 pub use counting_suite::{CountingSuite, Counts};
 pub use mem_store::{Fault, MemStore, ready, synthetic_bytes};
-pub use mem_transport::{MemNet, MemTransport};
+pub use mem_transport::{MemNet, MemTransport, run_alone};
 pub use null_suite::NullSuite;
 pub use scripted::Scripted;
 pub use world::{World, sweep};

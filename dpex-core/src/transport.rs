@@ -17,27 +17,34 @@ pub struct Transmit<'a> {
     pub to: SocketAddr,
     /// The bytes of all the datagrams.
     pub payload: &'a [u8],
-    /// The size of each datagram in bytes; the payload's length when there is only one.
+    /// The size of each datagram in bytes; the payload's length when there is only one. An empty payload is one empty
+    /// datagram, and its `segment` is 0: `chunks(segment)` panics.
     pub segment: usize,
 }
 
 /// One received datagram.
 #[derive(Debug)]
 pub struct Datagram {
-    /// The sender's address as the socket saw it. Not authenticated.
+    /// The sender's address, in the one form in which it is sent to. Not authenticated.
     pub from: SocketAddr,
     /// The payload, in a buffer of its own that may be opened in place.
     pub data: BytesMut,
 }
 
 /// A bound datagram socket.
+///
+/// Its datagrams carry "don't fragment" where there is such a thing: the engine is to search for the path's MTU with
+/// datagrams that must be lost when they are too large. Today it sends 1200 bytes.
 #[async_trait]
 pub trait Transport: Debug + Send + Sync {
     /// Sends all datagrams of a transmit. Returning `Ok` promises nothing about arrival; a datagram the system
-    /// refuses for a reason that concerns this peer alone (unreachable, too large) is lost, not an error.
+    /// refuses for a reason that concerns this peer alone (unreachable, too large) is lost, not an error. A full send
+    /// buffer is waited for, or the datagram is lost.
+    ///
+    /// Many sessions send at once, also while [`recv`](Self::recv) waits: no lock is held across its wait.
     ///
     /// # Errors
-    /// Only when the socket itself can no longer be used.
+    /// Only when the socket itself can no longer be used (`EBADF`, say). If in doubt it is the peer's trouble.
     async fn send(&self, transmit: Transmit<'_>) -> io::Result<()>;
 
     /// Waits for at least one datagram and appends it, and those that came with it, to `batch`.

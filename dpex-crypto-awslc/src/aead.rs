@@ -43,7 +43,7 @@ impl Aead for Gcm {
 
 /// AES-256 on independent blocks.
 pub(crate) struct Aes256Blocks {
-    /// There is a schedule for either way; the second is made when somebody goes it.
+    /// The library has a key for either way; its decrypting one is made whenever it is needed, which is for key files.
     encrypting: EncryptingKey,
     key: Secret<32>,
 }

@@ -31,8 +31,6 @@ pub(crate) enum Error {
     Exponent,
     #[error("an encoding that is not the canonical one")]
     NotCanonical,
-    #[error("an RSA key whose signatures do not verify")]
-    Inconsistent,
     #[error("an RSA key could not be encoded")]
     Encode,
     #[error("signing failed")]
@@ -52,12 +50,9 @@ impl From<Error> for CryptoError {
         match error {
             Error::Random => Self::Rng,
             Error::Tag | Error::LowOrderShare | Error::Signature | Error::Unwrap => Self::AuthFailed,
-            Error::PrivateDer
-            | Error::PublicDer
-            | Error::ModulusSize(_)
-            | Error::Exponent
-            | Error::NotCanonical
-            | Error::Inconsistent => Self::BadKey,
+            Error::PrivateDer | Error::PublicDer | Error::ModulusSize(_) | Error::Exponent | Error::NotCanonical => {
+                Self::BadKey
+            }
             Error::LongMessage => Self::BadLength,
             Error::GenerateSize(_) => Self::Unsupported,
             Error::Key | Error::Seal | Error::Block | Error::Generate | Error::Encode | Error::Sign | Error::Wrap => {

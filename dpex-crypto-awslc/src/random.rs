@@ -1,4 +1,5 @@
-//! The random source: always allowed to fail, never answered with zeros.
+//! The random source: never answered with zeros. A library that can get no entropy ends the process before it would
+//! return an error; one that it returns all the same is passed on.
 
 use aws_lc_rs::rand;
 

@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{
     KeyPair as _, ParsedPublicKey, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaKeyPair, RsaParameters,
     RsaPssSaltLength, RsaSignatureEncoding,
 };
-use dpex_core::suite::{CryptoError, IdentityKey, PublicKey};
+use dpex_core::suite::{CryptoError, IdentityKey, OAEP_OVERHEAD, PublicKey, check_identity};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -27,10 +27,9 @@ const SALT: RsaPssSaltLength = RsaPssSaltLength::Custom(32);
 static PSS_VERIFY: RsaParameters = RSA_PSS_2048_8192_SHA256.with_pss_salt_length(SALT);
 /// RSASSA-PSS as dpex signs; blinded by the library (ENR-2).
 static PSS_SIGN: RsaSignatureEncoding = RSA_PSS_SHA256.with_pss_salt_length(SALT);
-/// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
-const OAEP_OVERHEAD: usize = 66;
-/// The end of every canonical encoding of a public key with e = 65537.
+/// The end of every canonical encoding of a public key with e = 65537, and, of either size of the modulus, its length.
 const EXPONENT: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
+const SPKI_LEN: [usize; 2] = [422, 550];
 
 /// An RSA public key that passed the checks, with its encoding.
 pub(crate) struct Public {
@@ -49,10 +48,13 @@ impl Public {
     }
 
     fn new(key: &PublicEncryptingKey) -> Result<Self, Error> {
-        check_size(key.key_size_bits())?;
+        let bits = key.key_size_bits();
+        if !matches!(bits, 3072 | 4096) {
+            return Err(Error::ModulusSize(bits));
+        }
         // The library reads keys that are for PSS alone, and has no encoding for them.
         let spki = key.as_der().map_err(|_| Error::NotCanonical)?.as_ref().to_vec();
-        if !spki.ends_with(&EXPONENT) {
+        if !spki.ends_with(&EXPONENT) || !SPKI_LEN.contains(&spki.len()) {
             return Err(Error::Exponent);
         }
         let verifying = ParsedPublicKey::new(&PSS_VERIFY, &spki).map_err(|_| Error::PublicDer)?;
@@ -111,31 +113,22 @@ impl Identity {
         Self::new(RsaKeyPair::generate(size).map_err(|_| Error::Generate)?)
     }
 
-    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, CryptoError> {
         let identity = Self::new(RsaKeyPair::from_pkcs8(der).map_err(|_| Error::PrivateDer)?)?;
         if *identity.encode()? != der {
-            return Err(Error::NotCanonical);
+            return Err(Error::NotCanonical.into());
         }
-        identity.check_pair()?;
+        check_identity(der, &*identity.public, |message| Ok(identity.sign_with(message)?))?;
         Ok(identity)
     }
 
     fn new(signing: RsaKeyPair) -> Result<Self, Error> {
-        check_size(signing.public_modulus_len() * 8)?;
         let spki = signing.public_key().as_der().map_err(|_| Error::Encode)?;
         let public = Arc::new(Public::from_spki(spki.as_ref())?);
         let der = encode(&signing)?;
         let unwrapping = PrivateDecryptingKey::from_pkcs8(&der).map_err(|_| Error::PrivateDer)?;
         let unwrapping = OaepPrivateDecryptingKey::new(unwrapping).map_err(|_| Error::PrivateDer)?;
         Ok(Self { signing, unwrapping, public })
-    }
-
-    /// One signature and its verification: factors that are not prime satisfy the library's arithmetic checks, but do
-    /// not sign.
-    fn check_pair(&self) -> Result<(), Error> {
-        const MESSAGE: &[u8] = b"dpex pairwise consistency";
-        let signature = self.sign_with(MESSAGE).map_err(|_| Error::Inconsistent)?;
-        self.public.verify(MESSAGE, &signature).map_err(|_| Error::Inconsistent)
     }
 
     fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -185,8 +178,4 @@ fn oaep(label: &[u8]) -> Option<&[u8]> {
 fn encode(key: &RsaKeyPair) -> Result<Zeroizing<Vec<u8>>, Error> {
     let der = AsDer::as_der(key).map_err(|_| Error::Encode)?;
     Ok(Zeroizing::new(der.as_ref().to_vec()))
-}
-
-fn check_size(bits: usize) -> Result<(), Error> {
-    if matches!(bits, 3072 | 4096) { Ok(()) } else { Err(Error::ModulusSize(bits)) }
 }

@@ -25,19 +25,20 @@ pub(crate) const PART: usize = 1 << 30;
 
 /// AES-256-GCM under one key.
 pub(crate) struct Gcm {
+    cipher: &'static CipherRef,
     key: Secret<32>,
     sealing: Option<CipherCtx>,
     opening: Option<CipherCtx>,
 }
 
 impl Gcm {
-    pub(crate) fn new(key: &Secret<32>) -> Self {
-        Self { key: key.clone(), sealing: None, opening: None }
+    pub(crate) fn new(key: &Secret<32>) -> Result<Self, Error> {
+        Ok(Self { cipher: cipher(&AES_256_GCM)?, key: key.clone(), sealing: None, opening: None })
     }
 
     fn try_seal(&mut self, nonce: &[u8; 12], aad: &[u8], buf: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
         let context = kept(&mut self.sealing, |context| {
-            Ok(context.encrypt_init(Some(cipher(&AES_256_GCM)?), Some(self.key.expose()), None)?)
+            Ok(context.encrypt_init(Some(self.cipher), Some(self.key.expose()), None)?)
         })?;
         context.encrypt_init(None, None, Some(nonce))?;
         transform(context, aad, buf)?;
@@ -49,7 +50,7 @@ impl Gcm {
 
     fn try_open(&mut self, nonce: &[u8; 12], aad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), Error> {
         let context = kept(&mut self.opening, |context| {
-            Ok(context.decrypt_init(Some(cipher(&AES_256_GCM)?), Some(self.key.expose()), None)?)
+            Ok(context.decrypt_init(Some(self.cipher), Some(self.key.expose()), None)?)
         })?;
         context.decrypt_init(None, None, Some(nonce))?;
         transform(context, aad, buf)?;
@@ -84,19 +85,20 @@ impl Aead for Gcm {
 
 /// AES-256 on independent blocks.
 pub(crate) struct Aes256Blocks {
+    cipher: &'static CipherRef,
     key: Secret<32>,
     encrypting: Option<CipherCtx>,
     decrypting: Option<CipherCtx>,
 }
 
 impl Aes256Blocks {
-    pub(crate) fn new(key: &Secret<32>) -> Self {
-        Self { key: key.clone(), encrypting: None, decrypting: None }
+    pub(crate) fn new(key: &Secret<32>) -> Result<Self, Error> {
+        Ok(Self { cipher: cipher(&AES_256_ECB)?, key: key.clone(), encrypting: None, decrypting: None })
     }
 
     fn try_encrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), Error> {
         let context = kept(&mut self.encrypting, |context| {
-            context.encrypt_init(Some(cipher(&AES_256_ECB)?), Some(self.key.expose()), None)?;
+            context.encrypt_init(Some(self.cipher), Some(self.key.expose()), None)?;
             context.set_padding(false);
             Ok(())
         })?;
@@ -105,7 +107,7 @@ impl Aes256Blocks {
 
     fn try_decrypt(&mut self, blocks: &mut [[u8; 16]]) -> Result<(), Error> {
         let context = kept(&mut self.decrypting, |context| {
-            context.decrypt_init(Some(cipher(&AES_256_ECB)?), Some(self.key.expose()), None)?;
+            context.decrypt_init(Some(self.cipher), Some(self.key.expose()), None)?;
             context.set_padding(false);
             Ok(())
         })?;

@@ -39,7 +39,7 @@ pub(crate) enum Error {
     Exponent,
     #[error("an encoding that is not the canonical one")]
     NotCanonical,
-    #[error("an RSA key whose parts do not fit or whose signatures do not verify")]
+    #[error("an RSA key whose parts do not fit")]
     Inconsistent,
     #[error("an RSA key could not be encoded")]
     EncodePrivate(#[source] ErrorStack),

@@ -6,12 +6,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dpex_core::suite::{CryptoError, IdentityKey, PublicKey};
+use dpex_core::suite::{CryptoError, IdentityKey, OAEP_OVERHEAD, PublicKey, check_identity};
 use openssl::bn::{BigNum, BigNumContext, BigNumRef};
 use openssl::error::ErrorStack;
 use openssl::md::Md;
 use openssl::md_ctx::MdCtx;
-use openssl::pkey::{self, HasPublic, Id, PKey, Private};
+use openssl::pkey::{self, Id, PKey, Private};
 use openssl::pkey_ctx::{PkeyCtx, PkeyCtxRef};
 use openssl::rsa::Padding;
 use openssl::sign::RsaPssSaltlen;
@@ -23,8 +23,6 @@ use crate::random::blame;
 /// The PSS salt, as long as the hash. Never "whatever the signature says", nor the library's default, which is not the
 /// same in all its versions.
 const SALT_LEN: i32 = 32;
-/// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
-const OAEP_OVERHEAD: usize = 66;
 const EXPONENT: u32 = 65537;
 
 /// An RSA public key that passed the checks, with its encoding.
@@ -120,38 +118,27 @@ impl Identity {
         Self::new(generate().map_err(|error| blame(Error::Generate(error)))?)
     }
 
-    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, CryptoError> {
         let key = PKey::private_key_from_pkcs8(der).map_err(Error::PrivateDer)?;
         let identity = Self::new(key)?;
         if *identity.encode()? != der {
-            return Err(Error::NotCanonical);
+            return Err(Error::NotCanonical.into());
         }
-        identity.check_pair()?;
+        check_identity(der, &*identity.public, |message| Ok(identity.sign_with(message)?))?;
         identity.check_parts()?;
         Ok(identity)
     }
 
     fn new(key: PKey<Private>) -> Result<Self, Error> {
-        check_public_parts(&key)?;
         let spki = key.public_key_to_der().map_err(Error::EncodePublic)?;
         let public = Arc::new(Public::from_spki(&spki)?);
         Ok(Self { key, public })
     }
 
-    /// One signature and its verification.
-    fn check_pair(&self) -> Result<(), Error> {
-        const MESSAGE: &[u8] = b"dpex pairwise consistency";
-        let signature = self.sign_with(MESSAGE).map_err(|error| match error {
-            Error::Random => error,
-            _ => Error::Inconsistent,
-        })?;
-        self.public.verify(MESSAGE, &signature).map_err(|_| Error::Inconsistent)
-    }
-
     /// What a signature cannot show, since the library mends wrong CRT parts in silence: that every part follows from
     /// the two factors. The library's own check does this as well, and looks for the factors' factors besides, which
     /// takes 0.1 to 0.3 seconds at each start of the program; factors that are not prime do not sign
-    /// ([`Self::check_pair`]).
+    /// ([`check_identity`]).
     fn check_parts(&self) -> Result<(), Error> {
         match self.parts_fit() {
             Ok(true) => Ok(()),
@@ -261,7 +248,7 @@ fn exponent() -> Result<BigNum, ErrorStack> {
     BigNum::from_u32(EXPONENT)
 }
 
-fn check_public_parts<T: HasPublic>(key: &PKey<T>) -> Result<(), Error> {
+fn check_public_parts(key: &PKey<pkey::Public>) -> Result<(), Error> {
     // A key that says in its encoding that it is for PSS alone is an RSA key too, but not of this form.
     if key.id() != Id::RSA {
         return Err(Error::NotRsa);
@@ -299,7 +286,7 @@ mod tests {
             let outcomes = [
                 ("a salt", identity.sign(b"message").map(drop)),
                 ("a seed", identity.public.wrap(b"label", &[7; 32]).map(drop)),
-                ("a salt for the check", Identity::from_pkcs8(KEY).map(drop).map_err(CryptoError::from)),
+                ("a salt for the check", Identity::from_pkcs8(KEY).map(drop)),
                 ("a key", Identity::generate(3072).map(drop).map_err(CryptoError::from)),
             ];
             for (what, outcome) in outcomes {

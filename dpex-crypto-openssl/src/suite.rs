@@ -44,11 +44,11 @@ impl CipherSuite for OpenSsl {
     }
 
     fn aead(&self, key: &Secret<32>) -> Result<Box<dyn Aead>, CryptoError> {
-        Ok(Box::new(Gcm::new(key)))
+        Ok(Box::new(settled(Gcm::new(key))?))
     }
 
     fn block(&self, key: &Secret<32>) -> Result<Box<dyn BlockCipher>, CryptoError> {
-        Ok(Box::new(Aes256Blocks::new(key)))
+        Ok(Box::new(settled(Aes256Blocks::new(key))?))
     }
 
     fn key_agreement(&self, secret: &Secret<32>) -> Result<Box<dyn KeyAgreement>, CryptoError> {

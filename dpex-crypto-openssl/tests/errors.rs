@@ -12,7 +12,7 @@ use openssl::pkey::PKey;
 /// Does something and says whether it ended as it should.
 type Operation = Box<dyn Fn() -> bool>;
 
-/// Every operation once well and once badly, each with its name.
+/// Every operation once well, and once badly if some input can make it fail, each with its name.
 fn operations() -> Vec<(&'static str, Operation)> {
     let identity: Arc<dyn IdentityKey> = SUITE.identity_from_pkcs8(PKCS8).expect("a key");
     let public: Arc<dyn PublicKey> = identity.public();
@@ -26,12 +26,25 @@ fn operations() -> Vec<(&'static str, Operation)> {
     };
     let agree = |share| SUITE.key_agreement(&Secret::new([1; 32])).expect("a pair").agree(&share).is_ok();
     let identity_again = Arc::clone(&identity);
+    let (wrapper, wrapper_again) = (Arc::clone(&public), Arc::clone(&public));
     let (public_again, signer) = (Arc::clone(&public), Arc::clone(&identity));
     let (signature_again, wrapped_again) = (signature.clone(), wrapped.clone());
     vec![
         ("random", Box::new(|| SUITE.random(&mut [0; 32]).is_ok())),
         ("open", Box::new(move || open(tag))),
         ("open a forgery", Box::new(move || !open([0; 16]))),
+        (
+            "seal",
+            Box::new(|| SUITE.aead(&Secret::new([1; 32])).expect("a key").seal(&[0; 12], b"", &mut [1; 9]).is_ok()),
+        ),
+        (
+            "encrypt a block",
+            Box::new(|| SUITE.block(&Secret::new([1; 32])).expect("a key").encrypt(&mut [[1; 16]]).is_ok()),
+        ),
+        (
+            "decrypt a block",
+            Box::new(|| SUITE.block(&Secret::new([1; 32])).expect("a key").decrypt(&mut [[1; 16]]).is_ok()),
+        ),
         ("agree", Box::new(move || agree([9; 32]))),
         ("agree with nobody", Box::new(move || !agree([0; 32]))),
         ("load a private key", Box::new(|| SUITE.identity_from_pkcs8(PKCS8).is_ok())),
@@ -43,10 +56,13 @@ fn operations() -> Vec<(&'static str, Operation)> {
         }),
         ("load a public key", Box::new(|| SUITE.public_from_spki(SPKI).is_ok())),
         ("load no public key", Box::new(|| SUITE.public_from_spki(PKCS8).is_err())),
+        ("make a key of no such size", Box::new(|| SUITE.generate_identity(2048).is_err())),
         ("encode", Box::new(move || identity.to_pkcs8().is_ok())),
         ("sign", Box::new(move || signer.sign(b"message").is_ok())),
         ("verify", Box::new(move || public.verify(b"message", &signature).is_ok())),
         ("verify another message", Box::new(move || public_again.verify(b"massage", &signature_again).is_err())),
+        ("wrap", Box::new(move || wrapper.wrap(b"label", &[7; 318]).is_ok())),
+        ("wrap too much", Box::new(move || wrapper_again.wrap(b"label", &[7; 319]).is_err())),
         ("unwrap", Box::new(move || identity_again.unwrap(b"label", &wrapped).is_ok())),
         ("unwrap under another label", {
             let identity = SUITE.identity_from_pkcs8(PKCS8).expect("a key");

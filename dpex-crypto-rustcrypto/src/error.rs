@@ -27,8 +27,6 @@ pub(crate) enum Error {
     Exponent,
     #[error("an encoding that is not the canonical one")]
     NotCanonical,
-    #[error("an RSA key whose signatures do not verify")]
-    Inconsistent,
     #[error("an RSA key could not be encoded")]
     EncodePrivate(#[source] rsa::pkcs8::Error),
     #[error("an RSA public key could not be encoded")]
@@ -59,8 +57,7 @@ impl From<Error> for CryptoError {
             | Error::PublicDer(_)
             | Error::ModulusSize(_)
             | Error::Exponent
-            | Error::NotCanonical
-            | Error::Inconsistent => Self::BadKey,
+            | Error::NotCanonical => Self::BadKey,
             Error::LongMessage => Self::BadLength,
             Error::GenerateSize(_) => Self::Unsupported,
             Error::SealLength

@@ -1,13 +1,13 @@
 //! RSA identities: PKCS#8 and SPKI, RSASSA-PSS and RSAES-OAEP, all with SHA-256 and MGF1-SHA-256.
 //!
 //! Keys are checked once, when they become a value: 3072 or 4096 bits, e = 65537, canonical DER, and, for a private key,
-//! parts that fit each other. Erasing is the library's: keys are zeroized on drop, but some intermediate integers of
-//! an operation are not.
+//! parts that fit each other. Erasing is the library's: most of a key is zeroized on drop; copies of its factors and
+//! its CRT coefficient, and intermediate integers, are not.
 
 use std::fmt;
 use std::sync::Arc;
 
-use dpex_core::suite::{CryptoError, IdentityKey, PublicKey};
+use dpex_core::suite::{CryptoError, IdentityKey, OAEP_OVERHEAD, PublicKey, check_identity};
 use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
@@ -21,8 +21,6 @@ use crate::random::Remembering;
 
 /// The PSS salt, as long as the hash. Never "whatever the signature says".
 const SALT_LEN: usize = 32;
-/// What RSAES-OAEP with SHA-256 takes of a modulus for itself: two hashes and two bytes.
-const OAEP_OVERHEAD: usize = 66;
 
 /// An RSA public key that passed the checks, with its encoding.
 pub(crate) struct Public {
@@ -95,32 +93,21 @@ impl Identity {
         Self::new(key.map_err(Error::Generate)?)
     }
 
-    pub(crate) fn from_pkcs8<R: TryCryptoRng>(source: &mut R, der: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn from_pkcs8<R: TryCryptoRng>(source: &mut R, der: &[u8]) -> Result<Self, CryptoError> {
         let key = RsaPrivateKey::from_pkcs8_der(der).map_err(Error::PrivateDer)?;
         let identity = Self::new(key)?;
         // The library recomputes the CRT parts rather than read them; what it would write back shows whether the
         // file's were right.
         if *identity.encode()? != der {
-            return Err(Error::NotCanonical);
+            return Err(Error::NotCanonical.into());
         }
-        identity.check_pair(source)?;
+        check_identity(der, &*identity.public, |message| Ok(identity.sign_with(source, message)?))?;
         Ok(identity)
     }
 
     fn new(key: RsaPrivateKey) -> Result<Self, Error> {
         let public = Arc::new(Public::new(key.to_public_key())?);
         Ok(Self { key, public })
-    }
-
-    /// One signature and its verification: factors that are not prime satisfy the library's arithmetic checks, but do
-    /// not sign.
-    fn check_pair<R: TryCryptoRng>(&self, source: &mut R) -> Result<(), Error> {
-        const MESSAGE: &[u8] = b"dpex pairwise consistency";
-        let signature = self.sign_with(source, MESSAGE).map_err(|error| match error {
-            Error::Sign(rsa::Error::Rng) => error,
-            _ => Error::Inconsistent,
-        })?;
-        self.public.verify(MESSAGE, &signature).map_err(|_| Error::Inconsistent)
     }
 
     fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -225,7 +212,7 @@ mod tests {
     #[test]
     fn loading_a_key_needs_randomness_and_says_so() {
         let error = Identity::from_pkcs8(&mut FailsAfter(0), KEY).expect_err("no randomness");
-        assert_eq!(CryptoError::from(error), CryptoError::Rng);
+        assert_eq!(error, CryptoError::Rng);
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl Prospect {
     pub(super) fn find(context: &Context, settings: &Settings, which: &WhichServer) -> CliResult<Self> {
         let part = context.home.part(Role::Client);
         part.check()?;
+        backends::check_transport(settings)?;
         let configured = settings.text("server")?;
         let typed = which.server.as_deref().or(configured.as_deref());
         let (name, known) = lookup::server(&part.servers(), typed)?;

@@ -17,11 +17,11 @@ use crate::ui::{Ui, escape};
 /// The size of the file made for the purpose.
 const DEMO_SIZE: usize = 8 * 1024 * 1024;
 
-/// Runs it.
-pub(super) fn run(ui: Ui, args: &DemoArgs) -> CliResult {
+/// Runs it. Each of its commands gets these flags, which choose the backends.
+pub(super) fn run(ui: Ui, args: &DemoArgs, flags: Vec<String>) -> CliResult {
     let dir = tempfile::Builder::new().prefix("dpex-demo-").tempdir();
     let dir = dir.map_err(|e| CliError::disk("make a folder in", &std::env::temp_dir(), &e))?;
-    let demo = Demo { ui, home: dir.path().join("home"), dir: dir.path().to_owned(), program: program()? };
+    let demo = Demo { ui, home: dir.path().join("home"), dir: dir.path().to_owned(), program: program()?, flags };
     let source = demo.source(args.file.as_deref())?;
     demo.play(&source)
 }
@@ -35,6 +35,7 @@ struct Demo {
     home: PathBuf,
     dir: PathBuf,
     program: PathBuf,
+    flags: Vec<String>,
 }
 
 /// A server that ends with the demonstration, however that ends.
@@ -103,8 +104,11 @@ impl Demo {
         }
         let output = self.command(words).stderr(Stdio::inherit()).output().map_err(|e| not_run(&e))?;
         if !output.status.success() {
-            return Err(CliError::new(Blame::Internal, format!("`dpex {}` failed", words.join(" ")))
-                .hint("its own message is above"));
+            // Of what is typed only the backends are not the demonstration's own.
+            let blame = if output.status.code() == Some(2) { Blame::Usage } else { Blame::Internal };
+            return Err(
+                CliError::new(blame, format!("`dpex {}` failed", words.join(" "))).hint("its own message is above")
+            );
         }
         if let Some(file) = file {
             let path = self.dir.join(file);
@@ -119,7 +123,7 @@ impl Demo {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DPEX_")) {
             command.env_remove(name);
         }
-        command.current_dir(&self.dir).arg("--home").arg(&self.home).args(words).stdin(Stdio::null());
+        command.current_dir(&self.dir).arg("--home").arg(&self.home).args(&self.flags).args(words).stdin(Stdio::null());
         if self.ui.quiet || self.ui.json {
             command.arg("--quiet");
         }

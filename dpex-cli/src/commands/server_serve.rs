@@ -38,6 +38,8 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     part.check()?;
     let settings = context.settings(Role::Server)?;
     let suite = backends::crypto(&settings)?;
+    backends::check_store(&settings)?;
+    backends::check_transport(&settings)?;
     let identity = load_identity(suite, &part.identity_file())?;
     let knock = part.knock()?;
     let _alone = part.lock_serving()?;

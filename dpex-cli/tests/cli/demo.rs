@@ -26,6 +26,19 @@ fn the_demonstration_shows_both_documents_a_listing_and_equal_hashes_and_leaves_
 }
 
 #[test]
+fn the_demonstration_is_played_with_the_backends_that_were_typed() {
+    let version = Machine::new().ok(&["--version"]);
+    let has =
+        version.lines().find_map(|line| line.strip_prefix("crypto")?.split('(').next()).expect("a line of its own");
+    for name in has.trim().split(", ") {
+        assert!(machine().ok(&["--crypto", name, "demo"]).contains("The same."), "{name}");
+    }
+    let ended = machine().run(&["--crypto", "nope", "demo"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("no crypto backend `nope`"), "{ended:?}");
+}
+
+#[test]
 fn the_demonstration_takes_a_file_and_speaks_to_programs() {
     let machine = machine();
     let hash = put(&machine.path("my own file.bin"), 3_000_000, "mine");

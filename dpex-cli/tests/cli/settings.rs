@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::site::text;
 use crate::support::Machine;
 
 fn setting(machine: &Machine, key: &str) -> (serde_json::Value, String) {
@@ -58,11 +59,36 @@ fn a_backend_that_this_build_lacks_is_answered_with_those_it_has() {
     ended.fails(2, "this build has no crypto backend `botan` (it has: ", "choose one of: ");
     let ended = Machine::new().run(&["--crypto", "botan", "client", "init"]);
     ended.fails(2, "this build has no crypto backend `botan` (it has: ", "--crypto");
-    let ended = Machine::new().run(&["--transport", "tcp", "client", "ls"]);
-    assert_ne!(ended.code, Some(0), "{ended:?}");
     assert!(!machine.home().exists());
     let near = Machine::new().with_env("DPEX_CRYPTO", "aut").run(&["client", "init"]);
     near.fails(2, "no crypto backend `aut`", "did you mean `auto`?");
+}
+
+#[test]
+fn a_backend_that_could_be_built_is_answered_with_its_feature() {
+    let version = Machine::new().ok(&["--version"]);
+    let has =
+        version.lines().find_map(|line| line.strip_prefix("crypto")?.split('(').next()).expect("a line of its own");
+    let has: Vec<_> = has.trim().split(", ").collect();
+    for name in ["awslc", "openssl", "rustcrypto"].iter().filter(|name| !has.contains(name)) {
+        let ended = Machine::new().run(&["--crypto", name, "client", "init"]);
+        ended.fails(2, &format!("no crypto backend `{name}`"), &format!("rebuild with `--features crypto-{name}`"));
+    }
+}
+
+#[test]
+fn a_backend_that_this_build_lacks_is_named_before_anything_else_is_tried() {
+    let (server, client) = (Machine::server(), Machine::client("alice"));
+    for (flag, joint) in [("--store", "store"), ("--transport", "transport")] {
+        let ended = server.run(&[flag, "tape", "server", "serve"]);
+        ended.fails(2, &format!("no {joint} backend `tape`"), "choose one of: ");
+    }
+    let request = server.file("request.json", &client.ok(&["client", "init"]));
+    let answer = client.file("answer.json", &server.ok(&["server", "add", text(&request)]));
+    client.ok(&["client", "update", text(&answer)]);
+    // The server's name has no address here.
+    let ended = client.run(&["--transport", "tape", "client", "ls"]);
+    ended.fails(2, "no transport backend `tape`", "choose one of: ");
 }
 
 #[test]

@@ -6,8 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use async_trait::async_trait;
 
@@ -21,6 +23,29 @@ const DEFAULT_CAPACITY: usize = 1_024;
 
 /// The most datagrams one `recv` hands over, so that a caller meets batches that end before the queue does.
 const BATCH: usize = 64;
+
+/// Runs a future that only ever waits for itself, as those of a [`MemNet`] do.
+///
+/// # Panics
+/// If it waits for something that nobody will do.
+pub fn run_alone<F: Future>(future: F) -> F::Output {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        assert!(woken.0.swap(false, Ordering::SeqCst), "waits for something that nobody will send");
+    }
+}
 
 /// A network of in-memory sockets. Cloning makes another handle on the same network.
 #[derive(Clone, Debug)]
@@ -160,28 +185,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::Wake;
-
     use super::*;
-
-    /// Runs a future that only ever waits for itself; one that would wait for ever is a failure.
-    fn run(future: impl Future<Output = ()>) {
-        #[derive(Default)]
-        struct Flag(AtomicBool);
-        impl Wake for Flag {
-            fn wake(self: Arc<Self>) {
-                self.0.store(true, Ordering::SeqCst);
-            }
-        }
-        let flag = Arc::new(Flag::default());
-        let waker = Waker::from(Arc::clone(&flag));
-        let mut future = pin!(future);
-        while future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            assert!(flag.0.swap(false, Ordering::SeqCst), "waits for something that nobody will send");
-        }
-    }
 
     fn localhost() -> SocketAddr {
         "127.0.0.1:0".parse().expect("a literal address")
@@ -208,7 +212,7 @@ mod tests {
     fn a_full_queue_drops_what_comes_and_keeps_what_is_there() {
         let net = MemNet::with_capacity(3);
         let (a, b) = (net.bind(localhost()).expect("a free port"), net.bind(localhost()).expect("a free port"));
-        run(async {
+        run_alone(async {
             a.send(Transmit { to: b.addr, payload: b"12345", segment: 1 }).await.expect("sending never fails");
             let mut batch = Vec::new();
             b.recv(&mut batch).await.expect("receiving never fails");
@@ -230,7 +234,7 @@ mod tests {
                 let sender = net.bind(localhost()).expect("a free port");
                 let to = receiver.addr;
                 scope.spawn(move || {
-                    run(async move {
+                    run_alone(async move {
                         for _ in 0..100 {
                             sender.send(Transmit { to, payload: b"x", segment: 1 }).await.expect("never fails");
                         }
@@ -238,7 +242,7 @@ mod tests {
                 });
             }
         });
-        run(async {
+        run_alone(async {
             let mut batch = Vec::new();
             while batch.len() < 800 {
                 receiver.recv(&mut batch).await.expect("receiving never fails");

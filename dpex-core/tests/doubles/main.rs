@@ -31,37 +31,15 @@ mod store {
 }
 
 mod transport {
-    use std::pin::pin;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::{Context, Wake, Waker};
 
-    use dpex_core::testing::MemNet;
+    use dpex_core::testing::{MemNet, run_alone};
     use dpex_core::transport::Transport;
-
-    #[derive(Default)]
-    struct Woken(AtomicBool);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-
-    /// Runs a future that only ever waits for itself; one that would wait for ever is a failure.
-    fn run(future: impl Future<Output = ()>) {
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(Arc::clone(&woken));
-        let mut future = pin!(future);
-        while future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            assert!(woken.0.swap(false, Ordering::SeqCst), "waits for something that nobody will send");
-        }
-    }
 
     fn sockets() -> impl Fn() -> Arc<dyn Transport> {
         let net = MemNet::new();
         move || net.bind("127.0.0.1:0".parse().expect("a literal address")).expect("a free port")
     }
 
-    dpex_core::transport_cases!(run, sockets);
+    dpex_core::transport_cases!(run_alone, sockets);
 }

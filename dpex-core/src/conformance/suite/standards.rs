@@ -216,22 +216,28 @@ pub fn signatures_with_another_salt_or_padding_are_refused(suite: Suite) {
     }
 }
 
-/// One of them has factors that are not prime, and every arithmetic relation between its parts holds (ENR-1).
+/// The parts of the last four fit together: every arithmetic relation between them holds (ENR-1).
 pub fn private_keys_that_are_short_odd_or_inconsistent_are_refused(suite: Suite) {
-    let cases: [(&str, &[u8]); 4] = [
+    let cases: [(&str, &[u8]); 7] = [
         ("2048 bits", include_bytes!("data/rsa2048.pk8.der")),
         ("e = 3", include_bytes!("data/rsa3072-e3.pk8.der")),
-        ("factors that are not prime", include_bytes!("data/rsa3072-composite.pk8.der")),
         ("a public key", RSA3072_SPKI),
+        ("factors that are not prime", include_bytes!("data/rsa3072-composite.pk8.der")),
+        ("a factor of 62 bits", include_bytes!("data/rsa3072-tiny-factor.pk8.der")),
+        ("factors of 2000 and 1072 bits", include_bytes!("data/rsa3072-uneven-factors.pk8.der")),
+        ("d > n", include_bytes!("data/rsa3072-long-exponent.pk8.der")),
     ];
     for (what, der) in cases {
-        assert_eq!(suite.identity_from_pkcs8(der).expect_err("refused"), CryptoError::BadKey, "{what}");
+        assert_eq!(suite.identity_from_pkcs8(der).expect_err(what), CryptoError::BadKey, "{what}");
     }
 }
 
 /// Every part is hit, among them the precomputed ones that an implementation may be tempted to ignore.
 pub fn a_flip_anywhere_in_a_private_key_is_refused(suite: Suite) {
-    for at in (0..RSA3072.len()).step_by(11).chain([RSA3072.len() - 1]) {
+    // All of the frame before the modulus, and of what stands between it and the private exponent; the numbers here and
+    // there, their last byte too.
+    let numbers = (33..422).chain(431..RSA3072.len()).step_by(11);
+    for at in (0..33).chain(422..431).chain(numbers).chain([RSA3072.len() - 1]) {
         let mut broken = RSA3072.to_vec();
         broken[at] ^= 1 << (at % 8);
         assert_eq!(suite.identity_from_pkcs8(&broken).expect_err("refused"), CryptoError::BadKey, "byte {at}");

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Core;
 use super::mixer::KeyedMixer;
-use crate::suite::{CryptoError, IdentityKey, Mac as _, PublicKey};
+use crate::suite::{CryptoError, IdentityKey, Mac as _, OAEP_OVERHEAD, PublicKey};
 
 const PUBLIC_MAGIC: &[u8; 4] = b"null";
 const PRIVATE_MAGIC: &[u8; 4] = b"NULL";
@@ -17,8 +17,6 @@ const ENCODED_LEN: usize = 4 + 8 + 2;
 /// The random part at the head of a wrapped message, and the check at its end.
 const WRAP_HEAD: usize = 16;
 const WRAP_CHECK: usize = 32;
-/// What RSAES-OAEP with SHA-256 takes of a modulus for itself.
-const OAEP_OVERHEAD: usize = 66;
 
 /// The public half: a number and a size.
 #[derive(Debug)]
