@@ -30,7 +30,10 @@ pub(super) struct Power {
 struct Volatile {
     /// Opened anew, so that it shares no lock.
     file: File,
-    content: Option<Vec<u8>>,
+    /// And its time, which goes with its length.
+    content: Option<(Vec<u8>, SystemTime)>,
+    /// The disk failed to take it, and will not say so again.
+    is_doomed: bool,
     stamp: Option<(u32, SystemTime)>,
 }
 
@@ -54,7 +57,7 @@ impl Power {
             Step::Write(file, ..) | Step::Resize(file) => {
                 self.note(file, |volatile| {
                     if volatile.content.is_none() {
-                        volatile.content = Some(content(&volatile.file)?);
+                        volatile.content = Some((content(&volatile.file)?, volatile.file.metadata()?.modified()?));
                     }
                     Ok(())
                 })?;
@@ -68,7 +71,7 @@ impl Power {
                 })?;
                 return work();
             }
-            Step::Look => return work(),
+            Step::Look | Step::MakeUnnamed => return work(),
             Step::Sync(_) | Step::SyncData(_) | Step::SyncDisk => {
                 let done = work()?;
                 self.made_durable(step)?;
@@ -91,7 +94,7 @@ impl Power {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let file = OpenOptions::new().read(true).write(true).open(at(file)).map_err(errno)?;
-                entry.insert(Volatile { file, content: None, stamp: None })
+                entry.insert(Volatile { file, content: None, is_doomed: false, stamp: None })
             }
         };
         note(volatile).map_err(errno)
@@ -107,18 +110,35 @@ impl Power {
     fn made_durable(&mut self, step: &Step<'_>) -> Sys {
         match *step {
             Step::Sync(file) => {
-                self.files.remove(&id(file)?);
-                self.folders.remove(&id(file)?);
+                let id = id(file)?;
+                self.files.retain(|other, volatile| *other != id || volatile.is_doomed);
+                self.folders.remove(&id);
             }
             Step::SyncData(file) => {
-                if let Some(volatile) = self.files.get_mut(&id(file)?) {
+                if let Some(volatile) = self.files.get_mut(&id(file)?).filter(|volatile| !volatile.is_doomed) {
                     volatile.content = None;
                 }
             }
             _ => {
-                self.files.clear();
+                self.files.retain(|_, volatile| volatile.is_doomed);
                 self.folders.clear();
             }
+        }
+        Ok(())
+    }
+
+    /// A step failed.
+    pub(super) fn failed(&mut self, step: &Step<'_>, errno: Errno) -> Sys {
+        match *step {
+            Step::Sync(file) | Step::SyncData(file) if errno == Errno::IO => {
+                if let Some(volatile) = self.files.get_mut(&id(file)?) {
+                    volatile.is_doomed = true;
+                }
+            }
+            Step::SyncDisk if errno == Errno::IO => {
+                self.files.values_mut().for_each(|volatile| volatile.is_doomed = true);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -160,10 +180,14 @@ impl Change {
 impl Volatile {
     fn undo(self, all: bool, dice: &mut Dice) -> io::Result<()> {
         let meta = self.file.metadata()?;
-        if let Some(before) = self.content {
+        let mut modified = meta.modified()?;
+        if let Some((before, modified_before)) = self.content {
             let mut mixed = content(&self.file)?;
             let lengths = [mixed.len(), before.len(), before.len().midpoint(mixed.len())];
             let len = if all { before.len() } else { lengths[dice.below(lengths.len())] };
+            if len == before.len() {
+                modified = modified_before;
+            }
             mixed.resize(mixed.len().max(before.len()), 0);
             // A journal fits in a page, and may be torn inside of one all the same.
             let piece = if mixed.len() <= 16 << 10 { 32 } else { 4096 };
@@ -179,7 +203,7 @@ impl Volatile {
         }
         let (mode, modified) = match self.stamp {
             Some(before) if all || dice.below(2) == 0 => before,
-            _ => (meta.mode(), meta.modified()?),
+            _ => (meta.mode(), modified),
         };
         self.file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))?;
         self.file.set_modified(modified)
