@@ -187,15 +187,15 @@ impl Journal {
             return self.failed.map_or(Ok(()), Err);
         }
         self.synced(sys::sync_data(part))?;
-        self.end = self.write(self.end, [Entry::Mark])?;
-        self.lasting(sys::sync_data(&self.sidecar))?;
-        self.mark = self.end;
+        let end = self.write(self.end, [Entry::Mark])?;
+        self.synced(sys::sync_data(&self.sidecar))?;
+        (self.mark, self.end) = (end, end);
         self.held.append(&mut self.unsure);
         Ok(())
     }
 
-    /// Takes note of how it went to make the part durable. If it failed, what is unsure is not believed any more, here and
-    /// in any later run: the system may still show it and have lost it.
+    /// Takes note of how it went to make the part durable, or the sidecar. If it failed, nothing behind the last mark is
+    /// believed any more, here and in any later run: the system may still show it and have lost it.
     pub(crate) fn synced(&mut self, result: Sys) -> Sys {
         self.failed.map_or(Ok(()), Err)?;
         if result.is_err() {
@@ -203,40 +203,37 @@ impl Journal {
             let _ = self.cut(self.mark);
             self.end = self.mark;
             self.unsure.clear();
+            self.failed = result.err();
         }
-        self.lasting(result)
+        result
     }
 
-    /// After all blocks were read back: only these are here, and they are durable already.
-    pub(crate) fn rewrite(&mut self, held: BTreeMap<u64, Digest>, unsure: BTreeMap<u64, Digest>) -> Sys {
-        let (from, blocks) = if held == self.held {
-            (self.mark, unsure)
-        } else {
-            (self.front, held.into_iter().chain(unsure).collect())
-        };
-        self.cut(from)?;
-        if from == self.front {
-            self.held.clear();
-        }
+    /// After blocks were read back: of those behind the last mark only these are here, and they are durable.
+    pub(crate) fn replace_unsure(&mut self, blocks: BTreeMap<u64, Digest>) -> Sys {
+        self.cut(self.mark)?;
+        self.end = self.mark;
         self.unsure.clear();
-        (self.mark, self.end) = (from, from);
         if blocks.is_empty() {
-            return self.lasting(sys::sync_data(&self.sidecar));
+            return Ok(());
         }
         let entries = blocks.iter().map(|(&index, &value)| Entry::Block(index, value));
-        self.end = self.write(from, entries.chain([Entry::Mark]))?;
-        self.lasting(sys::sync_data(&self.sidecar))?;
-        self.mark = self.end;
+        let end = self.write(self.mark, entries.chain([Entry::Mark]))?;
+        self.synced(sys::sync_data(&self.sidecar))?;
+        (self.mark, self.end) = (end, end);
         self.held.extend(blocks);
         Ok(())
     }
 
-    /// Takes all records back, before something is written that they would be wrong of.
+    /// Takes all records back for good, before something is done that they would be wrong of.
     pub(crate) fn forget(&mut self) -> Sys {
         if self.is_empty() {
             return Ok(());
         }
-        self.rewrite(BTreeMap::new(), BTreeMap::new())
+        self.cut(self.front)?;
+        (self.mark, self.end) = (self.front, self.front);
+        self.held.clear();
+        self.unsure.clear();
+        self.synced(sys::sync_data(&self.sidecar))
     }
 
     fn cut(&self, end: End) -> Sys {
@@ -249,11 +246,6 @@ impl Journal {
         // What a failure leaves is behind the end, and written over by the next.
         sys::write_at(&self.sidecar, &bytes, from.at)?;
         Ok(end)
-    }
-
-    fn lasting(&mut self, result: Sys) -> Sys {
-        self.failed = self.failed.or(result.err());
-        result
     }
 }
 

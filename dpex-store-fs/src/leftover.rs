@@ -118,38 +118,43 @@ impl Left {
         self.deed.is_some() && self.part.is_none()
     }
 
-    /// Removes it, or keeps the part as an ordinary file if anything was recorded in it.
+    /// Removes it, or keeps the part as an ordinary file if anything is held of it.
     pub(crate) fn clear(self, leftover: Leftover) -> Result<(), StoreError> {
-        let (folder, part_name, sidecar_name) = (self.folder, part_name(&self.stem), sidecar_name(&self.stem));
-        let (Some((deed, bytes)), Some(part)) = (self.deed, self.part) else {
-            return sys::remove(&folder, &sidecar_name).map_err(writing);
-        };
-        // Holds the lock to the end.
-        let journal = Journal::read(self.sidecar, &bytes, deed.subject.geometry.blocks()).map_err(writing)?;
-        if leftover == Leftover::Keep && !journal.is_empty() {
-            keep(&folder, &part_name, &part, &deed)?;
-        } else {
-            sys::remove(&folder, &part_name).map_err(writing)?;
+        let is_kept = leftover == Leftover::Keep && self.read()?.is_some_and(|journal| !journal.held().is_empty());
+        let part_name = part_name(&self.stem);
+        match (&self.part, self.deed()) {
+            (Some(part), Some(deed)) if is_kept => keep(&self.folder, &part_name, part, deed)?,
+            (Some(_), _) => sys::remove(&self.folder, &part_name).map_err(writing)?,
+            (None, _) => {}
         }
-        sys::remove(&folder, &sidecar_name).map_err(writing)
+        sys::remove(&self.folder, &sidecar_name(&self.stem)).map_err(writing)
     }
 
     /// The claim on this part again, with a journal of blocks that are all held. `None` if nothing of it can be trusted.
     pub(crate) fn resume(self) -> Result<Option<(Claim, Journal)>, StoreError> {
-        let Self { sidecar, stem, deed, part, folder } = self;
-        let (Some((deed, bytes)), Some(part)) = (deed, part) else { return Ok(None) };
-        let stat = sys::fstat(&part).map_err(writing)?;
-        if !is_full_size(&stat, deed.subject.geometry) {
-            return Ok(None);
-        }
-        let edited = is_edited(&stat, &sys::fstat(&sidecar).map_err(writing)?);
-        let mut journal = Journal::read(sidecar, &bytes, deed.subject.geometry.blocks()).map_err(writing)?;
-        if edited || !journal.unsure().is_empty() {
-            verify(&mut journal, &part, deed.subject.geometry, edited).map_err(writing)?;
-            folder.sync().map_err(writing)?;
-        }
+        let journal = self.read()?;
+        let Self { stem, deed, part, folder, .. } = self;
+        let (Some((deed, _)), Some(part), Some(journal)) = (deed, part, journal) else { return Ok(None) };
         let (part_name, sidecar_name) = (part_name(&stem), sidecar_name(&stem));
         Ok(Some((Claim { folder, part, part_name, deed, sidecar_name }, journal)))
+    }
+
+    /// The journal, of blocks that are all held. It shares the lock.
+    fn read(&self) -> Result<Option<Journal>, StoreError> {
+        let (Some((deed, bytes)), Some(part)) = (&self.deed, &self.part) else { return Ok(None) };
+        let geometry = deed.subject.geometry;
+        let stat = sys::fstat(part).map_err(writing)?;
+        if !is_full_size(&stat, geometry) {
+            return Ok(None);
+        }
+        let edited = is_edited(&stat, &sys::fstat(&self.sidecar).map_err(writing)?);
+        let sidecar = self.sidecar.try_clone()?;
+        let mut journal = Journal::read(sidecar, bytes, geometry.blocks()).map_err(writing)?;
+        if edited || !journal.unsure().is_empty() {
+            verify(&mut journal, part, geometry, edited).map_err(writing)?;
+            self.folder.sync().map_err(writing)?;
+        }
+        Ok(Some(journal))
     }
 }
 
@@ -161,13 +166,20 @@ fn is_edited(part: &Stat, sidecar: &Stat) -> bool {
 
 /// Reads back what is unsure, or everything, and makes what is right held.
 fn verify(journal: &mut Journal, part: &OwnedFd, geometry: Geometry, everything: bool) -> Sys {
-    let unsure = read_back(part, geometry, journal.unsure())?;
-    let held = if everything { read_back(part, geometry, journal.held())? } else { journal.held().clone() };
-    if !everything && unsure.len() == journal.unsure().len() {
+    let mut right = read_back(part, geometry, journal.unsure())?;
+    if everything {
+        let held = read_back(part, geometry, journal.held())?;
+        if held.len() != journal.held().len() {
+            // First of all, and while it still shows that the part was changed.
+            journal.forget()?;
+            right.extend(held);
+        }
+    }
+    if right.len() == journal.unsure().len() && !everything {
         return journal.checkpoint(part);
     }
     journal.synced(sys::sync_data(part))?;
-    journal.rewrite(held, unsure)
+    journal.replace_unsure(right)
 }
 
 /// Those of the blocks that have these values.

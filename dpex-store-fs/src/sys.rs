@@ -32,6 +32,7 @@ pub(crate) enum Step<'a> {
     Stamp(BorrowedFd<'a>),
     /// A new name in a folder.
     Make(BorrowedFd<'a>, &'a str),
+    MakeUnnamed,
     Remove(BorrowedFd<'a>, &'a str),
     Rename(BorrowedFd<'a>, &'a str, &'a str),
     /// Content, metadata, or the names in a folder.
@@ -81,7 +82,7 @@ pub(crate) fn create_unnamed(folder: impl AsFd, mode: Mode) -> Sys<OwnedFd> {
         return Err(Errno::NOSYS);
     }
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    call(&Step::Look, || rustix::fs::openat(&folder, ".", flags, mode))
+    call(&Step::MakeUnnamed, || rustix::fs::openat(&folder, ".", flags, mode))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -191,7 +191,12 @@ fn create(folder: &Folder, name: &str, incoming: &Incoming) -> Result<(OwnedFd, 
     let file = at_free_draft(folder, &hidden, || sys::create(folder, &hidden, mode))?;
     match lock(&file) {
         Ok(()) => Ok((file, Some(hidden))),
-        Err(error) => Err(error),
+        // Whoever takes it for what a crash left takes it away.
+        Err(StoreError::Busy) => Err(StoreError::Busy),
+        Err(error) => {
+            let _ = sys::remove(folder, &hidden);
+            Err(error)
+        }
     }
 }
 

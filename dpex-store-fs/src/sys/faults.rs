@@ -16,7 +16,8 @@ use super::{Step, Sys};
 /// What happens at one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails in this way, and those after it go well.
+    /// It fails in this way, and those after it go well. A file that could not be made durable for [`Errno::IO`] loses what
+    /// it would have kept, and says nothing of that the next time: as disks do.
     Fail(Errno),
     /// The process ends before it does anything, as by `kill -9`.
     Cut,
@@ -33,6 +34,7 @@ struct State {
     fault: Option<(usize, Fault)>,
     trace: Vec<&'static str>,
     is_dead: bool,
+    is_plain: bool,
     power: Power,
 }
 
@@ -45,8 +47,15 @@ impl Plan {
     /// removed waits for [`Self::lose_power`].
     #[must_use]
     pub fn new(fault: Option<(usize, Fault)>, graveyard: &Path) -> Self {
-        let state = State { fault, trace: Vec::new(), is_dead: false, power: Power::new(graveyard) };
+        let state = State { fault, trace: Vec::new(), is_dead: false, is_plain: false, power: Power::new(graveyard) };
         Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// On a disk that knows no files without names, and that cannot be made durable as a whole.
+    #[must_use]
+    pub fn on_a_plain_disk(self) -> Self {
+        self.state().is_plain = true;
+        self
     }
 
     /// From now on, until what is returned is dropped, the calls made for this thread's work follow the plan.
@@ -119,8 +128,12 @@ impl State {
         let now = self.trace.len();
         self.trace.push(name(step));
         match self.fault.filter(|(at, _)| *at == now) {
+            None if self.is_plain && matches!(step, Step::MakeUnnamed | Step::SyncDisk) => Err(Errno::NOSYS),
             None => self.power.around(step, work),
-            Some((_, Fault::Fail(errno))) => Err(errno),
+            Some((_, Fault::Fail(errno))) => {
+                self.power.failed(step, errno)?;
+                Err(errno)
+            }
             Some((_, Fault::Cut)) => self.die(),
             Some((_, Fault::Tear)) => {
                 if let Step::Write(file, data, at) = *step {
@@ -145,6 +158,7 @@ fn name(step: &Step<'_>) -> &'static str {
         Step::Resize(_) => "resize",
         Step::Stamp(_) => "stamp",
         Step::Make(..) => "make",
+        Step::MakeUnnamed => "make unnamed",
         Step::Remove(..) => "remove",
         Step::Rename(..) => "rename",
         Step::Sync(_) => "sync",

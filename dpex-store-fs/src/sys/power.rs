@@ -1,7 +1,6 @@
 //! What a power cut may take: of each file what was written since it was last made durable, of each folder the names that
 //! were made, removed or moved since.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -21,8 +20,9 @@ type Id = (u64, u64);
 pub(super) struct Power {
     graveyard: PathBuf,
     graves: u64,
-    files: HashMap<Id, Volatile>,
-    folders: HashMap<Id, (OwnedFd, Vec<Change>)>,
+    /// Both in the order of their first change, so that a seed means the same in every run.
+    files: Vec<(Id, Volatile)>,
+    folders: Vec<(Id, OwnedFd, Vec<Change>)>,
 }
 
 /// A file as it was when it was last durable, as far as it was changed since.
@@ -30,7 +30,10 @@ pub(super) struct Power {
 struct Volatile {
     /// Opened anew, so that it shares no lock.
     file: File,
-    content: Option<Vec<u8>>,
+    /// And its time, which goes with its length.
+    content: Option<(Vec<u8>, SystemTime)>,
+    /// The disk failed to take it, and will not say so again.
+    is_doomed: bool,
     stamp: Option<(u32, SystemTime)>,
 }
 
@@ -45,7 +48,7 @@ enum Change {
 
 impl Power {
     pub(super) fn new(graveyard: &Path) -> Self {
-        Self { graveyard: graveyard.to_owned(), graves: 0, files: HashMap::new(), folders: HashMap::new() }
+        Self { graveyard: graveyard.to_owned(), graves: 0, files: Vec::new(), folders: Vec::new() }
     }
 
     /// Does the work of a step, and remembers how to take it back.
@@ -54,7 +57,7 @@ impl Power {
             Step::Write(file, ..) | Step::Resize(file) => {
                 self.note(file, |volatile| {
                     if volatile.content.is_none() {
-                        volatile.content = Some(content(&volatile.file)?);
+                        volatile.content = Some((content(&volatile.file)?, volatile.file.metadata()?.modified()?));
                     }
                     Ok(())
                 })?;
@@ -68,7 +71,7 @@ impl Power {
                 })?;
                 return work();
             }
-            Step::Look => return work(),
+            Step::Look | Step::MakeUnnamed => return work(),
             Step::Sync(_) | Step::SyncData(_) | Step::SyncDisk => {
                 let done = work()?;
                 self.made_durable(step)?;
@@ -81,20 +84,27 @@ impl Power {
             }
         };
         let done = work()?;
-        let handle = folder.try_clone_to_owned().map_err(errno)?;
-        self.folders.entry(id(folder)?).or_insert((handle, Vec::new())).1.push(change);
+        let id = id(folder)?;
+        if let Some((.., changes)) = self.folders.iter_mut().find(|(other, ..)| *other == id) {
+            changes.push(change);
+        } else {
+            self.folders.push((id, folder.try_clone_to_owned().map_err(errno)?, vec![change]));
+        }
         Ok(done)
     }
 
     fn note(&mut self, file: BorrowedFd<'_>, note: impl FnOnce(&mut Volatile) -> io::Result<()>) -> Sys {
-        let volatile = match self.files.entry(id(file)?) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let file = OpenOptions::new().read(true).write(true).open(at(file)).map_err(errno)?;
-                entry.insert(Volatile { file, content: None, stamp: None })
-            }
-        };
+        if self.file(file)?.is_none() {
+            let handle = OpenOptions::new().read(true).write(true).open(at(file)).map_err(errno)?;
+            self.files.push((id(file)?, Volatile { file: handle, content: None, is_doomed: false, stamp: None }));
+        }
+        let volatile = self.file(file)?.ok_or(Errno::BADF)?;
         note(volatile).map_err(errno)
+    }
+
+    fn file(&mut self, file: BorrowedFd<'_>) -> Sys<Option<&mut Volatile>> {
+        let id = id(file)?;
+        Ok(self.files.iter_mut().find(|(other, _)| *other == id).map(|(_, volatile)| volatile))
     }
 
     /// A second name for what may have to come back.
@@ -107,18 +117,35 @@ impl Power {
     fn made_durable(&mut self, step: &Step<'_>) -> Sys {
         match *step {
             Step::Sync(file) => {
-                self.files.remove(&id(file)?);
-                self.folders.remove(&id(file)?);
+                let id = id(file)?;
+                self.files.retain(|(other, volatile)| *other != id || volatile.is_doomed);
+                self.folders.retain(|(other, ..)| *other != id);
             }
             Step::SyncData(file) => {
-                if let Some(volatile) = self.files.get_mut(&id(file)?) {
+                if let Some(volatile) = self.file(file)?.filter(|volatile| !volatile.is_doomed) {
                     volatile.content = None;
                 }
             }
             _ => {
-                self.files.clear();
+                self.files.retain(|(_, volatile)| volatile.is_doomed);
                 self.folders.clear();
             }
+        }
+        Ok(())
+    }
+
+    /// A step failed.
+    pub(super) fn failed(&mut self, step: &Step<'_>, errno: Errno) -> Sys {
+        match *step {
+            Step::Sync(file) | Step::SyncData(file) if errno == Errno::IO => {
+                if let Some(volatile) = self.file(file)? {
+                    volatile.is_doomed = true;
+                }
+            }
+            Step::SyncDisk if errno == Errno::IO => {
+                self.files.iter_mut().for_each(|(_, volatile)| volatile.is_doomed = true);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -126,13 +153,14 @@ impl Power {
     /// Takes back some of it: all for the seed 0.
     pub(super) fn lose(&mut self, seed: u64) {
         let mut dice = Dice(seed);
-        for (folder, changes) in self.folders.drain().map(|(_, folder)| folder) {
+        // The innermost first: it may go with the one it is in.
+        for (_, folder, changes) in self.folders.drain(..).rev() {
             let kept = if seed == 0 { 0 } else { dice.below(changes.len() + 1) };
             for change in changes.into_iter().skip(kept).rev() {
                 change.undo(&at(&folder)).expect("a change can be taken back");
             }
         }
-        for volatile in self.files.drain().map(|(_, volatile)| volatile) {
+        for (_, volatile) in self.files.drain(..) {
             volatile.undo(seed == 0, &mut dice).expect("a file can be put back");
         }
     }
@@ -160,10 +188,14 @@ impl Change {
 impl Volatile {
     fn undo(self, all: bool, dice: &mut Dice) -> io::Result<()> {
         let meta = self.file.metadata()?;
-        if let Some(before) = self.content {
+        let mut modified = meta.modified()?;
+        if let Some((before, modified_before)) = self.content {
             let mut mixed = content(&self.file)?;
             let lengths = [mixed.len(), before.len(), before.len().midpoint(mixed.len())];
             let len = if all { before.len() } else { lengths[dice.below(lengths.len())] };
+            if len == before.len() {
+                modified = modified_before;
+            }
             mixed.resize(mixed.len().max(before.len()), 0);
             // A journal fits in a page, and may be torn inside of one all the same.
             let piece = if mixed.len() <= 16 << 10 { 32 } else { 4096 };
@@ -179,7 +211,7 @@ impl Volatile {
         }
         let (mode, modified) = match self.stamp {
             Some(before) if all || dice.below(2) == 0 => before,
-            _ => (meta.mode(), meta.modified()?),
+            _ => (meta.mode(), modified),
         };
         self.file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))?;
         self.file.set_modified(modified)
