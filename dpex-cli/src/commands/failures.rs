@@ -75,8 +75,8 @@ pub(super) fn store_hint(error: &StoreError) -> &'static str {
     }
 }
 
-/// Why a file was not fetched that is here in another state. Nobody has compared the content.
-pub(super) const DIFFERS: &str = "the file here differs in time or size, and was kept";
+/// Why a file was not fetched that is here with other content.
+pub(super) const DIFFERS: &str = "the file here differs, and was kept";
 /// What to do about it.
 pub(super) const DIFFERS_HINT: &str = "--overwrite fetches it again in its place, --rename puts it beside";
 

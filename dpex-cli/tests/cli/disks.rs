@@ -44,31 +44,55 @@ fn a_file_larger_than_the_disk_is_refused_before_a_byte_of_it_is_written() {
     let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=4m") else { return };
     let _server = site.serve();
     let ended = alice.run(&["-q", "client", "get", "file", "--to", "disk"]);
-    ended.fails_after(&["file  failed: the disk is full"], 6, "failed to store `file`: the disk is full", "make room");
+    ended.fails(6, "the disk has room for 4.2 MB, and 5.2 MB are needed", "make room");
     assert_eq!(disk.names(), [""; 0]);
 }
 
 #[test]
-fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_it_succeeds() {
+fn files_that_would_not_all_fit_are_refused_before_the_first() {
     let site = Site::new();
     let alice = site.enrol("alice");
-    let served = ["a", "b"].map(|name| put(&site.shelf("alice").join(name), 5 << 20, name));
+    for name in ["a", "b"] {
+        put(&site.shelf("alice").join(name), 5 << 20, name);
+    }
     let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=8m") else { return };
     let _server = site.serve();
-    // Each file fits when it begins; both do not.
     let ended = alice.run(&["-q", "client", "getall", "--to", "disk"]);
-    assert_eq!(ended.code, Some(6), "{ended:?}");
-    assert!(ended.stderr.contains("\nerror: failed to store `"), "{ended:?}");
-    assert!(ended.stderr.contains(": the disk is full\nhint: make room"), "{ended:?}");
-    let names = disk.names();
-    assert!(names.iter().any(|name| name.ends_with(".part")), "the part is kept: {names:?}");
-    assert!(names.len() <= 3, "at most one file, a part and its sidecar: {names:?}");
+    ended.fails(6, "the disk has room for 8.4 MB, and 10 MB are needed", "fetch less at a time");
+    assert_eq!(disk.names(), [""; 0]);
+    alice.run(&["client", "get", "b", "--to", "disk"]).ok();
+    assert_eq!(disk.names(), ["b"]);
+}
 
-    let grown = Command::new("mount").args(["-o", "remount,size=16m"]).arg(&disk.0).status();
-    assert!(grown.is_ok_and(|status| status.success()), "more room");
-    alice.run(&["client", "getall", "--to", "disk"]).ok();
-    assert_eq!(disk.names(), ["a", "b"]);
-    assert_eq!(["a", "b"].map(|name| hash(&disk.0.join(name))), served);
+#[test]
+fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_goes_on() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = put(&site.shelf("alice").join("big"), 200 << 20, "big");
+    let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=240m") else { return };
+    let _server = site.serve();
+    let mut get = alice.start(&["client", "get", "big", "--to", "disk", "--json"]);
+    get.wait_for("progress", |_| true);
+    let filler = disk.0.join("filler");
+    let taken = fs::File::create(&filler).expect("writable");
+    let all = rustix::fs::FallocateFlags::empty();
+    // Whatever is left, until there is no more.
+    let mut at = 0;
+    while rustix::fs::fallocate(&taken, all, at, 1 << 20).is_ok() {
+        at += 1 << 20;
+    }
+    let ended = get.ended();
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert!(ended.stderr.contains("error: failed to store `big`: the disk is full\nhint: make room"), "{ended:?}");
+    assert_eq!(disk.names(), [".big.dpexpart", "big.part", "filler"]);
+    drop(taken);
+    fs::remove_file(filler).expect("ours");
+    let mut get = alice.start(&["client", "get", "big", "--to", "disk", "--json"]);
+    let resumed = get.wait_for("resume", |_| true);
+    assert!(resumed["have"].as_u64() > Some(0), "{resumed}");
+    assert_eq!(summary(&get.ended()), (1, 0, 0));
+    assert_eq!(disk.names(), ["big"]);
+    assert_eq!(hash(&disk.0.join("big")), served);
 }
 
 #[test]

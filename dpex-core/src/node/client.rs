@@ -373,6 +373,10 @@ impl Owner for ClientSession {
     type Command = Command;
 
     fn on_event(&mut self, session: &mut Session, disk: &mut Disk, event: Event) {
+        // Before anybody is told that a request failed with it.
+        if let Some(reason) = session.close_reason() {
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reason.clone());
+        }
         match event {
             Event::Page { id, page } => {
                 if let Some(Waiter::List(reply)) = self.waiting.remove(&id) {
@@ -389,7 +393,7 @@ impl Owner for ClientSession {
             Event::Finished { id, path, root, size } => {
                 self.tell(session, id, FetchEvent::Finished { path, root, size });
                 self.waiting.remove(&id);
-                disk.forget(id);
+                drop(disk.end(id));
             }
             Event::Failed { id, why } => {
                 match self.waiting.remove(&id) {
@@ -400,14 +404,15 @@ impl Owner for ClientSession {
                         let _ = reply.send(Err(why));
                     }
                     Some(Waiter::Fetch(events)) => {
-                        let _ = events.send(FetchEvent::Failed(why));
+                        // Whoever asks for the file again must not find its part in this one's hands.
+                        let end = disk.end(id);
+                        tokio::spawn(async move {
+                            end.await;
+                            let _ = events.send(FetchEvent::Failed(why));
+                        });
                     }
-                    None => {}
+                    None => drop(disk.end(id)),
                 }
-                disk.forget(id);
-            }
-            Event::Closed(reason) => {
-                *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
             }
             Event::Notice(text) => tracing::info!(text = ?text, "the server says"),
             _ => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::client::Target;
@@ -43,6 +43,8 @@ pub(super) enum Files {
 pub(super) struct Disk {
     pub(super) files: Files,
     open: HashMap<RequestId, mpsc::UnboundedSender<Job>>,
+    /// A client's: resolves when the task of a transfer has ended, and let go of its part.
+    ends: HashMap<RequestId, oneshot::Receiver<()>>,
     replies: mpsc::UnboundedSender<DiskReply>,
     permits: Arc<Semaphore>,
     openings: Gatherer<Opening>,
@@ -65,6 +67,7 @@ impl Disk {
         let disk = Self {
             files,
             open: HashMap::new(),
+            ends: HashMap::new(),
             replies,
             permits,
             openings: Gatherer::default(),
@@ -138,12 +141,28 @@ impl Disk {
         let (sender, jobs) = mpsc::unbounded_channel();
         self.open.insert(id, sender);
         let (replies, permits) = (self.replies.clone(), Arc::clone(&self.permits));
-        Task { id, jobs, replies, permits, _at_work: self.at_work.0.clone() }
+        let (done, end) = oneshot::channel();
+        if let Files::Targets(_) = &self.files {
+            self.ends.insert(id, end);
+        }
+        Task { id, jobs, replies, permits, _at_work: self.at_work.0.clone(), _done: done }
     }
 
     fn tell(&mut self, id: RequestId, job: Job) {
         if let Some(sender) = self.open.get(&id) {
             let _ = sender.send(job);
+        }
+    }
+
+    /// Lets a transfer's task run out of work, as [`Self::forget`] does, and is ready when it has ended.
+    pub(super) fn end(&mut self, id: RequestId) -> impl Future<Output = ()> + Send + use<> {
+        self.forget(id);
+        let end = self.ends.remove(&id);
+        async move {
+            if let Some(end) = end {
+                // Nothing is ever sent; the sender goes with the task.
+                let _ = end.await;
+            }
         }
     }
 
@@ -163,6 +182,8 @@ pub(super) struct Task {
     replies: mpsc::UnboundedSender<DiskReply>,
     permits: Arc<Semaphore>,
     _at_work: mpsc::Sender<()>,
+    /// Last, since fields are dropped in their order, and whoever waits for it finds the rest gone.
+    _done: oneshot::Sender<()>,
 }
 
 impl Task {

@@ -32,18 +32,52 @@ pub struct Incoming {
     done: Option<Digest>,
 }
 
+/// The largest block, if it holds nothing. Never written to, so it takes no memory.
+static ZEROS: [u8; 1 << 24] = [0; 1 << 24];
+
 #[derive(Debug)]
 struct Partial {
-    bytes: Vec<u8>,
+    /// Made with the first byte that came: a block of told zeros needs no buffer.
+    bytes: Option<Vec<u8>>,
+    len: usize,
     have: RangeSet,
     /// How many bytes `have` has.
     count: u64,
 }
 
 impl Partial {
-    fn is_full(&self) -> bool {
-        self.count == self.bytes.len() as u64
+    fn new(len: usize) -> Self {
+        Self { bytes: None, len, have: RangeSet::new(), count: 0 }
     }
+
+    fn is_full(&self) -> bool {
+        self.count == self.len as u64
+    }
+
+    fn put(&mut self, at: usize, piece: Piece<'_>) {
+        match piece {
+            Piece::Bytes(piece) => {
+                let bytes = self.bytes.get_or_insert_with(|| vec![0; self.len]);
+                bytes[at..at + piece.len()].copy_from_slice(piece);
+            }
+            Piece::Zeros(len) => {
+                if let Some(bytes) = &mut self.bytes {
+                    bytes[at..at + len].fill(0);
+                }
+            }
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        self.bytes.map_or_else(|| Bytes::from_static(&ZEROS[..self.len]), Bytes::from)
+    }
+}
+
+/// A piece of a file, as it came.
+#[derive(Clone, Copy, Debug)]
+enum Piece<'a> {
+    Bytes(&'a [u8]),
+    Zeros(usize),
 }
 
 /// A block whose every byte is here and whose value was told: to be verified and written (SUM-5).
@@ -103,7 +137,7 @@ impl Incoming {
     /// # Errors
     /// [`Violation`] for a piece outside the file, across a block boundary, or beyond the credit.
     pub fn accept(&mut self, offset: u64, bytes: &[u8], credit: &mut Grants) -> Result<Accepted, Violation> {
-        self.accept_with(offset, bytes.len() as u64, credit, |piece| piece.copy_from_slice(bytes))
+        self.accept_piece(offset, bytes.len() as u64, credit, |_| Piece::Bytes(bytes))
     }
 
     /// Takes a piece of the file that holds nothing but zeros (XFR-13).
@@ -111,15 +145,15 @@ impl Incoming {
     /// # Errors
     /// As [`Self::accept`].
     pub fn accept_zeros(&mut self, offset: u64, len: u64, credit: &mut Grants) -> Result<Accepted, Violation> {
-        self.accept_with(offset, len, credit, |piece| piece.fill(0))
+        self.accept_piece(offset, len, credit, Piece::Zeros)
     }
 
-    fn accept_with(
+    fn accept_piece<'a>(
         &mut self,
         offset: u64,
         len: u64,
         credit: &mut Grants,
-        put: impl FnOnce(&mut [u8]),
+        piece: impl FnOnce(usize) -> Piece<'a>,
     ) -> Result<Accepted, Violation> {
         let block = self.geometry.block_at(offset).ok_or(Violation("data outside the file"))?;
         let end = offset.checked_add(len).ok_or(Violation("data outside the file"))?;
@@ -134,7 +168,7 @@ impl Incoming {
             std::collections::btree_map::Entry::Vacant(e) => {
                 credit.open(block.len as u64)?;
                 self.opened += block.len as u64;
-                e.insert(Partial { bytes: vec![0; block.len], have: RangeSet::new(), count: 0 })
+                e.insert(Partial::new(block.len))
             }
         };
         if partial.have.ranges() >= MAX_BLOCK_RANGES && !partial.have.touches(offset..end) {
@@ -145,7 +179,7 @@ impl Incoming {
             self.complete.insert(block.index);
         }
         let place = |at: u64| usize::try_from(at - block.offset).expect("inside the block");
-        put(&mut partial.bytes[place(offset)..place(end)]);
+        partial.put(place(offset), piece(place(end) - place(offset)));
         Ok(Accepted::Yes)
     }
 
@@ -185,7 +219,7 @@ impl Incoming {
     /// The next block that can be verified and written.
     pub fn next_complete(&mut self) -> Option<Complete> {
         let index = self.complete.pop_first()?;
-        let bytes = Bytes::from(self.partial.remove(&index)?.bytes);
+        let bytes = self.partial.remove(&index)?.into_bytes();
         let value = self.values.remove(&index)?;
         let block = self.geometry.block(index)?;
         self.settled.insert(index..index + 1);

@@ -61,8 +61,11 @@ pub(crate) async fn judge_all(
 /// What is to be remembered of a file that has arrived under this name: what it is here. Nothing if it is not.
 pub(super) async fn remembered(store: &dyn FileStore, name: &SharePath, meta: &Meta) -> Option<Fetched> {
     match store.look(std::slice::from_ref(name)).await.pop()?.ok()?? {
-        EntryKind::File(here) => Some(Fetched { version: meta.version, size: here.size, mtime: here.mtime }),
-        EntryKind::Folder(_) => None,
+        // Whatever has another size came by other means.
+        EntryKind::File(here) if here.size == meta.size => {
+            Some(Fetched { version: meta.version, size: here.size, mtime: here.mtime })
+        }
+        _ => None,
     }
 }
 

@@ -195,11 +195,15 @@ impl Job<'_, '_> {
     }
 
     async fn conclude(&mut self, wish: Wish, outcome: Outcome, tally: &mut Tally) -> CliResult<End> {
-        let Wish { path, meta, .. } = wish;
+        let Wish { path, meta, existing, .. } = wish;
         let (name, end) = match outcome {
             Outcome::Arrived { name, root, size } => {
                 let end = tally.finished(&path, &name, root, size);
                 (name, end)
+            }
+            // It may be another name beside it that has this file.
+            Outcome::Failed(Failure::Store(StoreError::Same)) if existing == Existing::Rename => {
+                return Ok(tally.same());
             }
             Outcome::Same | Outcome::Failed(Failure::Store(StoreError::Same)) => (path, tally.same()),
             Outcome::Other => return Ok(tally.differs(&path)),

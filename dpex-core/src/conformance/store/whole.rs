@@ -157,10 +157,10 @@ pub async fn a_replaced_file_is_replaced_even_if_it_seems_the_same(backend: &imp
     let answers = store.put_all(vec![whole]).await;
     assert!(matches!(&answers[..], [Ok(name)] if *name == path("a")), "{answers:?}");
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "xyz");
-    store.make_folder(&path("f")).await.expect("made");
+    put(&*store, "f/x", b"inside").await;
     let folder = Incoming { existing: Existing::Replace, ..incoming("f", 3) };
     assert!(matches!(store.receive(&folder).await, Err(StoreError::Exists)));
-    assert_eq!(names(&*store, "").await, ["a", "f/"]);
+    assert_eq!(names(&*store, "").await, ["a", "f/", "f/x"]);
 }
 
 /// `a (2).txt` and so on; what has a number already keeps it.
