@@ -23,5 +23,6 @@ pub mod portable;
 mod receiving;
 mod source;
 mod store;
+mod view;
 
 pub use store::{FsStore, Options};

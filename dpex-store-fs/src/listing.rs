@@ -8,36 +8,18 @@ use std::collections::BTreeSet;
 use std::io;
 
 use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Skipped, StoreError};
-use dpex_core::types::{PathError, Secret, SharePath};
+use dpex_core::types::{PathError, SharePath};
 use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
 use rustix::io::Errno;
 
 use crate::error::{is_our_own_trouble, looking_up};
 use crate::fence::{Folder, RawNames, file_type, mtime};
-use crate::parts::{self, Owner};
+use crate::parts;
 use crate::portable::is_reserved;
 use crate::source::meta;
-
-/// What of a folder is offered.
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) root: Folder,
-    pub(crate) secret: Secret<32>,
-    /// Also names that begin with a dot.
-    pub(crate) hidden: bool,
-}
+use crate::view::View;
 
 impl View {
-    /// May any entry of this name be offered?
-    pub(crate) fn shows_name(&self, name: &[u8]) -> bool {
-        (self.hidden || !name.starts_with(b".")) && !is_reserved(name)
-    }
-
-    /// May this file, of a name that [`Self::shows_name`], be offered?
-    pub(crate) fn shows_file(folder: &Folder, name: &str) -> bool {
-        !matches!(parts::owner(folder, name), Some(Owner::Ours | Owner::Unknown))
-    }
-
     /// Answers a query (MSG-10).
     pub(crate) fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if !query.path.parts().all(|part| self.shows_name(part.as_bytes())) {

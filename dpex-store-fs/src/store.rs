@@ -11,11 +11,9 @@ use rustix::fs::{Mode, fstat};
 use serde::Deserialize;
 
 use crate::blocking::blocking;
-use crate::error::looking_up;
 use crate::fence::Folder;
-use crate::listing::View;
 use crate::receiving;
-use crate::source::FsSource;
+use crate::view::View;
 
 /// What the owner of the folder may choose: the heading `[store-fs]` of the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -82,19 +80,5 @@ impl FileStore for FsStore {
         let (view, incoming) = (Arc::clone(&self.view), incoming.clone());
         let part = blocking(move || receiving::begin(&view.root, &incoming, view.hidden)).await?;
         Ok(Box::new(part))
-    }
-}
-
-impl View {
-    fn open(&self, path: &SharePath) -> Result<FsSource, StoreError> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(StoreError::NotFound) };
-        if !path.parts().all(|part| self.shows_name(part.as_bytes())) {
-            return Err(StoreError::NotFound);
-        }
-        let folder = self.root.walk(parent.parts()).map_err(looking_up)?;
-        if !Self::shows_file(&folder, name) {
-            return Err(StoreError::NotFound);
-        }
-        FsSource::open(&folder, name, &self.secret)
     }
 }
