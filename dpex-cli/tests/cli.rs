@@ -14,6 +14,8 @@ mod fetching;
 mod homes;
 #[path = "cli/interop.rs"]
 mod interop;
+#[path = "cli/links.rs"]
+mod links;
 #[path = "cli/loads.rs"]
 mod loads;
 #[path = "cli/logs.rs"]

@@ -1,13 +1,14 @@
 //! A [`FileStore`](dpex_core::store::FileStore) over one folder of the local file system.
 //!
-//! * **Fenced.** Every name is walked part by part through directory handles with `O_NOFOLLOW`, so no symbolic link
-//!   below the root is ever followed, not even one that points inside, and no race can make it so. Only regular files
-//!   and folders are listed or opened.
+//! * **Fenced.** Every name is walked part by part through directory handles with `O_NOFOLLOW`, so that the system
+//!   follows no symbolic link below the root, not even one that points inside, and no race can make it so. A shelf whose
+//!   owner wants links followed has them read and walked in the same steps, into the roots that the owner lists and
+//!   nowhere else. Only regular files and folders are listed or opened.
 //! * **Whole.** A file is received as `NAME.part` and takes its name in one `rename` after it is complete and on disk.
 //! * **Honest.** A file is read through one descriptor and checked after every read; what was written is told to the
 //!   disk before its name exists.
 //!
-//! What it refuses to do: follow links, make links, set modes beyond "executable or not", preallocate.
+//! What it refuses to do: follow links when it receives, make links, set modes beyond "executable or not", preallocate.
 //! Every system call that may wait runs on tokio's blocking threads.
 
 #[cfg(not(unix))]
@@ -16,13 +17,17 @@ compile_error!("dpex-store-fs needs a Unix: directory handles, O_NOFOLLOW and fl
 mod blocking;
 mod error;
 mod fence;
+mod links;
 mod listing;
 mod partial;
 mod parts;
+mod place;
 pub mod portable;
 mod receiving;
+mod roots;
 mod source;
 mod store;
 mod view;
 
-pub use store::{FsStore, Options};
+pub use roots::RootError;
+pub use store::{FsStore, Options, Shelves};

@@ -1,7 +1,7 @@
 //! The store itself: a folder to serve from, or one to receive into.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,15 +12,70 @@ use serde::Deserialize;
 
 use crate::blocking::blocking;
 use crate::fence::Folder;
+use crate::links::{Found, Links, Lost};
+use crate::place::Place;
 use crate::receiving;
-use crate::view::View;
+use crate::roots::{self, RootError};
+use crate::view::{View, shows_name};
 
 /// What the owner of the folder may choose: the heading `[store-fs]` of the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
     /// Offer, and accept, names that begin with a dot.
     pub hidden: bool,
+    /// Offer what symbolic links lead to, inside of the shelf and into the roots.
+    pub follow_links: bool,
+    /// Folders that links may lead into.
+    pub roots: Vec<PathBuf>,
+}
+
+/// What all shelves of one server have in common: the options, and the roots, opened once.
+#[derive(Clone, Debug)]
+pub struct Shelves {
+    hidden: bool,
+    links: Option<Arc<Links>>,
+}
+
+impl Shelves {
+    /// Opens and checks the roots, if links are to be followed. `keys` is a folder that no root may be, hold or lie in.
+    ///
+    /// # Errors
+    /// Why a root is refused.
+    pub fn new(options: &Options, keys: Option<&Path>) -> Result<Self, RootError> {
+        let links = options.follow_links.then(|| roots::open(&options.roots, keys)).transpose()?;
+        Ok(Self { hidden: options.hidden, links: links.map(Arc::new) })
+    }
+
+    /// Opens a shelf. `secret` keys the version stamps: keep it, and a version means the same after a restart.
+    ///
+    /// # Errors
+    /// If `root` cannot be opened, is not a folder, can be written by everybody, or is a link that is not followed.
+    pub fn open(&self, root: &Path, secret: Secret<32>) -> io::Result<FsStore> {
+        let shelf = match Folder::root(root) {
+            Ok(folder) => Place::anchor(Arc::new(folder)),
+            Err(error) => self.follow(root).unwrap_or(Err(error))?,
+        };
+        if Mode::from_raw_mode(fstat(&shelf.folder().0)?.st_mode).contains(Mode::WOTH) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
+        }
+        Ok(FsStore::new(View { root: shelf, secret, hidden: self.hidden, links: self.links.clone() }))
+    }
+
+    /// What a shelf that is a link leads to; `None` if it is no link.
+    fn follow(&self, root: &Path) -> Option<io::Result<Place>> {
+        // Without a trailing slash or dot, as it is opened.
+        let target = std::fs::read_link(root.components().collect::<PathBuf>()).ok()?;
+        let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        let Some(links) = &self.links else {
+            return Some(refused("it is a link, and `follow-links` is off"));
+        };
+        Some(match links.find(&target, |name| shows_name(name, self.hidden)) {
+            Some(Ok(Found::Folder(place, _))) => Ok(place),
+            Some(Err(Lost::System(errno))) => Err(errno.into()),
+            _ => refused("it is a link, and leads to no folder in one of the `roots`"),
+        })
+    }
 }
 
 /// One folder of the local file system.
@@ -32,30 +87,28 @@ pub struct FsStore {
 }
 
 impl FsStore {
-    /// A shelf. `secret` keys the version stamps: keep it, and a version means the same after a restart.
+    /// One shelf by itself, as [`Shelves`] opens it.
     ///
     /// # Errors
-    /// If `root` cannot be opened, is not a folder but perhaps a link to one, or can be written by everybody.
+    /// Those of [`Shelves::new`] and [`Shelves::open`].
     pub fn serve(root: &Path, secret: Secret<32>, options: Options) -> io::Result<Self> {
-        let root = Folder::root(root)?;
-        if Mode::from_raw_mode(fstat(&root.0)?.st_mode).contains(Mode::WOTH) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
-        }
-        Ok(Self::new(root, secret, options))
+        let shelves = Shelves::new(&options, None).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        shelves.open(root, secret)
     }
 
     /// A folder to receive into, made if it is missing. It may be named through a link, since whoever runs this names it.
-    /// What it says of versions is for itself alone.
+    /// No link in it is followed. What it says of versions is for itself alone.
     ///
     /// # Errors
     /// If `root` cannot be made or opened.
     pub fn receive(root: &Path, options: Options) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
-        Ok(Self::new(Folder::root_followed(root)?, Secret::new([0; 32]), options))
+        let root = Place::anchor(Arc::new(Folder::root_followed(root)?));
+        Ok(Self::new(View { root, secret: Secret::new([0; 32]), hidden: options.hidden, links: None }))
     }
 
-    fn new(root: Folder, secret: Secret<32>, options: Options) -> Self {
-        Self { view: Arc::new(View { root, secret, hidden: options.hidden }) }
+    fn new(view: View) -> Self {
+        Self { view: Arc::new(view) }
     }
 }
 
@@ -73,12 +126,12 @@ impl FileStore for FsStore {
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
         let (view, path) = (Arc::clone(&self.view), path.clone());
-        blocking(move || receiving::make_folder(&view.root, &path, view.hidden)).await
+        blocking(move || receiving::make_folder(view.root.folder(), &path, view.hidden)).await
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
         let (view, incoming) = (Arc::clone(&self.view), incoming.clone());
-        let part = blocking(move || receiving::begin(&view.root, &incoming, view.hidden)).await?;
+        let part = blocking(move || receiving::begin(view.root.folder(), &incoming, view.hidden)).await?;
         Ok(Box::new(part))
     }
 }

@@ -2,6 +2,7 @@
 
 mod fence;
 mod full_disk;
+mod links;
 mod listing;
 mod parts;
 mod promises;
