@@ -80,6 +80,17 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
+impl Command {
+    /// What was typed of where to receive, by a command that does.
+    pub(crate) fn receiving(&self) -> Option<&Receiving> {
+        match self {
+            Self::Client(ClientCommand::Get(args)) => Some(&args.receiving),
+            Self::Client(ClientCommand::Getall(args)) => Some(&args.receiving),
+            _ => None,
+        }
+    }
+}
+
 /// `dpex client ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
@@ -190,6 +201,9 @@ pub(crate) struct Receiving {
     /// Keep files of the same name that differ in size or time, and put the new one beside as `name (2)`
     #[arg(long)]
     pub(crate) rename: bool,
+    /// Also take names that other systems cannot hold, such as `a:b`, or that differ from another only in case
+    #[arg(long)]
+    pub(crate) any_names: bool,
 }
 
 /// `dpex client ls`

@@ -20,6 +20,8 @@ mod links;
 mod loads;
 #[path = "cli/logs.rs"]
 mod logs;
+#[path = "cli/names.rs"]
+mod names;
 #[path = "cli/objects.rs"]
 mod objects;
 #[path = "cli/output.rs"]

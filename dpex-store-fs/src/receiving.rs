@@ -11,15 +11,15 @@ use crate::error::writing;
 use crate::fence::{Folder, is_file, mtime, size};
 use crate::partial::FsPartial;
 use crate::parts::{self, Claim, Owner, front};
-use crate::portable;
+use crate::portable::Rules;
 
 /// Names tried beside a taken one.
 const MOST_SIBLINGS: u32 = 10_000;
 const MAX_NAME: usize = 255;
 
 /// Checks what can be checked before the first byte, and makes the part.
-pub(crate) fn begin(root: &Folder, incoming: &Incoming, hidden: bool) -> Result<FsPartial, StoreError> {
-    check_name(&incoming.path, hidden)?;
+pub(crate) fn begin(root: &Folder, incoming: &Incoming, rules: Rules) -> Result<FsPartial, StoreError> {
+    rules.check(&incoming.path)?;
     let (Some(parent), Some(name)) = (incoming.path.parent(), incoming.path.file_name()) else {
         return Err(StoreError::Exists);
     };
@@ -37,18 +37,9 @@ pub(crate) fn begin(root: &Folder, incoming: &Incoming, hidden: bool) -> Result<
 }
 
 /// Makes a folder and those above it.
-pub(crate) fn make_folder(root: &Folder, path: &SharePath, hidden: bool) -> Result<(), StoreError> {
-    check_name(path, hidden)?;
+pub(crate) fn make_folder(root: &Folder, path: &SharePath, rules: Rules) -> Result<(), StoreError> {
+    rules.check(path)?;
     make_folders(root, path).map(drop)
-}
-
-/// A peer that may not be shown hidden names may not plant any either: `.profile` is one.
-fn check_name(path: &SharePath, hidden: bool) -> Result<(), StoreError> {
-    portable::check(path)?;
-    if !hidden && path.parts().any(|part| part.starts_with('.')) {
-        return Err(StoreError::BadName("it begins with a dot"));
-    }
-    Ok(())
 }
 
 fn make_folders(root: &Folder, path: &SharePath) -> Result<Folder, StoreError> {

@@ -14,6 +14,7 @@ use crate::blocking::blocking;
 use crate::fence::Folder;
 use crate::links::{Found, Links, Lost};
 use crate::place::Place;
+use crate::portable::Rules;
 use crate::receiving;
 use crate::roots::{self, RootError};
 use crate::view::{View, shows_name};
@@ -24,6 +25,8 @@ use crate::view::{View, shows_name};
 pub struct Options {
     /// Offer, and accept, names that begin with a dot.
     pub hidden: bool,
+    /// Accept names that other systems cannot hold.
+    pub any_names: bool,
     /// Offer what symbolic links lead to, inside of the shelf and into the roots.
     pub follow_links: bool,
     /// Folders that links may lead into.
@@ -59,7 +62,8 @@ impl Shelves {
         if Mode::from_raw_mode(fstat(&shelf.folder().0)?.st_mode).contains(Mode::WOTH) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
         }
-        Ok(FsStore::new(View { root: shelf, secret, hidden: self.hidden, links: self.links.clone() }))
+        let rules = Rules { hidden: self.hidden, any: false };
+        Ok(FsStore::new(View { root: shelf, secret, hidden: self.hidden, links: self.links.clone() }, rules))
     }
 
     /// What a shelf that is a link leads to; `None` if it is no link.
@@ -84,6 +88,7 @@ impl Shelves {
 #[derive(Clone, Debug)]
 pub struct FsStore {
     view: Arc<View>,
+    rules: Rules,
 }
 
 impl FsStore {
@@ -104,11 +109,12 @@ impl FsStore {
     pub fn receive(root: &Path, options: Options) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
         let root = Place::anchor(Arc::new(Folder::root_followed(root)?));
-        Ok(Self::new(View { root, secret: Secret::new([0; 32]), hidden: options.hidden, links: None }))
+        let rules = Rules { hidden: options.hidden, any: options.any_names };
+        Ok(Self::new(View { root, secret: Secret::new([0; 32]), hidden: options.hidden, links: None }, rules))
     }
 
-    fn new(view: View) -> Self {
-        Self { view: Arc::new(view) }
+    fn new(view: View, rules: Rules) -> Self {
+        Self { view: Arc::new(view), rules }
     }
 }
 
@@ -125,13 +131,13 @@ impl FileStore for FsStore {
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
-        let (view, path) = (Arc::clone(&self.view), path.clone());
-        blocking(move || receiving::make_folder(view.root.folder(), &path, view.hidden)).await
+        let (view, path, rules) = (Arc::clone(&self.view), path.clone(), self.rules);
+        blocking(move || receiving::make_folder(view.root.folder(), &path, rules)).await
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
-        let (view, incoming) = (Arc::clone(&self.view), incoming.clone());
-        let part = blocking(move || receiving::begin(view.root.folder(), &incoming, view.hidden)).await?;
+        let (view, incoming, rules) = (Arc::clone(&self.view), incoming.clone(), self.rules);
+        let part = blocking(move || receiving::begin(view.root.folder(), &incoming, rules)).await?;
         Ok(Box::new(part))
     }
 }
