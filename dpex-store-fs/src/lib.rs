@@ -14,9 +14,12 @@
 #[cfg(not(unix))]
 compile_error!("dpex-store-fs needs a Unix: directory handles, O_NOFOLLOW and flock are what its promises rest on");
 
+mod admission;
 mod blocking;
+mod collisions;
 mod error;
 mod fence;
+mod folding;
 mod links;
 mod listing;
 mod partial;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dpex_core::store::{FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError};
+use dpex_core::store::{Existing, FileStore, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError};
 use dpex_core::types::{Secret, SharePath};
 use rustix::fs::{Mode, fstat};
 use serde::Deserialize;
 
+use crate::admission::Admission;
 use crate::blocking::blocking;
 use crate::fence::Folder;
 use crate::links::{Found, Links, Lost};
@@ -88,7 +89,7 @@ impl Shelves {
 #[derive(Clone, Debug)]
 pub struct FsStore {
     view: Arc<View>,
-    rules: Rules,
+    admission: Admission,
 }
 
 impl FsStore {
@@ -114,7 +115,7 @@ impl FsStore {
     }
 
     fn new(view: View, rules: Rules) -> Self {
-        Self { view: Arc::new(view), rules }
+        Self { view: Arc::new(view), admission: Admission::new(rules) }
     }
 }
 
@@ -131,13 +132,25 @@ impl FileStore for FsStore {
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
-        let (view, path, rules) = (Arc::clone(&self.view), path.clone(), self.rules);
-        blocking(move || receiving::make_folder(view.root.folder(), &path, rules)).await
+        let (view, path, admission) = (Arc::clone(&self.view), path.clone(), self.admission.clone());
+        blocking(move || {
+            let hold = admission.admit(view.root.folder(), &path, Existing::Keep)?;
+            receiving::make_folder(view.root.folder(), &path, admission.rules)?;
+            hold.made(&path);
+            Ok(())
+        })
+        .await
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
-        let (view, incoming, rules) = (Arc::clone(&self.view), incoming.clone(), self.rules);
-        let part = blocking(move || receiving::begin(view.root.folder(), &incoming, rules)).await?;
-        Ok(Box::new(part))
+        let (view, incoming, admission) = (Arc::clone(&self.view), incoming.clone(), self.admission.clone());
+        blocking(move || {
+            let hold = admission.admit(view.root.folder(), &incoming.path, incoming.existing)?;
+            let part = receiving::begin(view.root.folder(), &incoming, admission.rules)?;
+            // The folders are there now, whatever becomes of the file.
+            hold.made(&incoming.path.parent().unwrap_or_default());
+            Ok(hold.until_received(Box::new(part)))
+        })
+        .await
     }
 }

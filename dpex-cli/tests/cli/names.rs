@@ -36,3 +36,22 @@ fn a_name_that_another_system_cannot_hold_is_refused_until_it_is_asked_for() {
     let ended = alice.run(&["--json", "client", "get", "a:b", "--to", "there"]);
     assert_eq!((ended.code, summary(&ended)), (Some(0), (1, 0, 0)), "{ended:?}");
 }
+
+// NAM-12.
+#[test]
+fn of_names_that_differ_only_in_case_one_arrives_and_the_other_is_named() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for name in ["README", "readme", "Photos/a", "photos/b"] {
+        put(&site.shelf("alice").join(name), 10, name);
+    }
+    let _server = site.serve();
+    let ended = alice.run(&["--json", "client", "getall", "--to", "here"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let refused = refused(&ended);
+    assert!(refused.keys().filter(|name| name.eq_ignore_ascii_case("readme")).count() == 1, "{refused:?}");
+    assert!(refused.keys().any(|name| name.eq_ignore_ascii_case("photos")), "{refused:?}");
+    assert!(refused.values().all(|why| why.contains("only in case")), "{refused:?}");
+    let ended = alice.run(&["--json", "client", "getall", "--to", "all", "--any-names"]);
+    assert_eq!((ended.code, summary(&ended)), (Some(0), (4, 0, 0)), "{ended:?}");
+}
