@@ -22,6 +22,7 @@ mod fence;
 mod folding;
 mod links;
 mod listing;
+mod made_up;
 mod partial;
 mod parts;
 mod place;

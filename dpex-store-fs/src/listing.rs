@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::error::{is_our_own_trouble, looking_up};
 use crate::fence::{Folder, RawNames, file_type, is_file, mtime};
 use crate::links::{Found, Lost};
+use crate::made_up;
 use crate::parts;
 use crate::place::{Id, Place};
 use crate::portable::is_reserved;
@@ -65,7 +66,10 @@ impl View {
 
 /// May this be listed when it is asked for alone?
 fn is_offered(folder: &Folder, name: &str, stat: &Stat) -> bool {
-    is_file(stat) && View::shows_file(folder, name) && is_readable(folder, name, stat)
+    is_file(stat)
+        && View::shows_file(folder, name)
+        && is_readable(folder, name, stat)
+        && made_up::check_named(folder, name, stat).is_ok()
 }
 
 /// Where inside a folder a page begins.
@@ -249,11 +253,18 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, folder: &Folder, name: &str, path: SharePath, stat: &Stat) -> Step {
-        if is_readable(folder, name, stat) {
-            return self.push(path, EntryKind::File(meta(stat, &self.view.secret)));
+        if !is_readable(folder, name, stat) {
+            self.pending.add_unreadable(&path, Errno::ACCESS);
+            return Ok(());
         }
-        self.pending.add_unreadable(&path, Errno::ACCESS);
-        Ok(())
+        match made_up::check_named(folder, name, stat) {
+            Ok(()) => self.push(path, EntryKind::File(meta(stat, &self.view.secret))),
+            Err(Errno::NXIO) => {
+                self.pending.add(|| Skipped { name: path.to_string(), why: made_up::WHY.to_owned() });
+                Ok(())
+            }
+            Err(errno) => self.leave_out(&path, errno),
+        }
     }
 
     /// A link that leads to nothing that can be offered: its owner put it there, and is told.

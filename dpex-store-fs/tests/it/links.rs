@@ -238,6 +238,43 @@ async fn what_is_no_file_is_none_through_a_link() {
     assert!(matches!(store.open(&path("fifo")).await, Err(StoreError::NotFound)));
 }
 
+// NAM-5.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn files_that_the_system_makes_up_are_left_out_by_name_and_not_found() {
+    let estate = Estate::new();
+    let mut names = Vec::new();
+    // Of no size and with content; of one that is a word; and one that waits for something to happen.
+    for (name, target) in
+        [("kmsg", "/proc/kmsg"), ("online", "/sys/kernel/mm/hugepages"), ("self", "/proc/self/status")]
+    {
+        if fs::metadata(target).is_ok() {
+            estate.link(target, &format!("shelf/{name}"));
+            names.push(name);
+        }
+    }
+    fs::write(estate.at("media/empty"), "").expect("written");
+    estate.link(estate.at("media/empty"), "shelf/z");
+    let roots = vec![estate.at("media"), "/proc/self".into(), "/proc".into(), "/sys".into()];
+    let store = estate.serve_with(Options { roots, ..estate.options() });
+    let page = store.list(&query("", None, 1000, false)).await.expect("lists");
+    let listed: Vec<String> = page.entries.iter().map(label).collect();
+    assert!(listed.contains(&"z".to_owned()) && !listed.contains(&"self".to_owned()), "{listed:?}");
+    assert_eq!(fetch(&store, "z").await.expect("an empty file is one"), "");
+    for name in ["self", "kmsg"].iter().filter(|name| names.contains(name)) {
+        let left_out = page.named.iter().find(|skipped| skipped.name == *name).expect("named");
+        assert_eq!(left_out.why, "the system makes up its content", "{name}");
+        assert!(matches!(store.open(&path(name)).await, Err(StoreError::NotFound)), "{name}");
+        assert!(matches!(store.list(&query(name, None, 9, true)).await, Err(StoreError::NotFound)), "{name}");
+    }
+    let sizes = "online/hugepages-2048kB/nr_hugepages";
+    if names.contains(&"online") && fs::metadata("/sys/kernel/mm/hugepages/hugepages-2048kB").is_ok() {
+        assert!(matches!(store.open(&path(sizes)).await, Err(StoreError::NotFound)));
+        let page = store.list(&query("online", None, 1000, true)).await.expect("folders they are");
+        assert!(page.named.iter().any(|skipped| skipped.name == sizes), "{page:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_shelf_that_is_a_link_is_served_if_it_leads_into_a_root() {
     let estate = Estate::new();
