@@ -1,6 +1,7 @@
 //! The file system store against its contract: what every store promises, and what only a real disk can break.
 
 mod collisions;
+mod corpus;
 mod fence;
 mod full_disk;
 mod links;
