@@ -80,6 +80,17 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
+impl Command {
+    /// What was typed of where to receive, by a command that does.
+    pub(crate) fn receiving(&self) -> Option<&Receiving> {
+        match self {
+            Self::Client(ClientCommand::Get(args)) => Some(&args.receiving),
+            Self::Client(ClientCommand::Getall(args)) => Some(&args.receiving),
+            _ => None,
+        }
+    }
+}
+
 /// `dpex client ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
@@ -203,6 +214,9 @@ pub(crate) struct Receiving {
     /// Give up after so long without progress, such as 90s or 10m [default: 2m]
     #[arg(long, value_name = "TIME")]
     pub(crate) timeout: Option<String>,
+    /// Also take names that other systems cannot hold, such as `a:b`, or that differ from another only in case
+    #[arg(long)]
+    pub(crate) any_names: bool,
 }
 
 /// `dpex client ls`

@@ -36,8 +36,8 @@ type MakeCrypto = fn() -> &'static dyn CipherSuite;
 struct MakeStore {
     /// What it opens: URLs, or folders.
     urls: bool,
-    /// With these settings.
-    serve: fn(&Settings) -> CliResult<Serve>,
+    /// With these settings; the folder is that with the keys, which must not be offered.
+    serve: fn(&Settings, &Path) -> CliResult<Serve>,
     /// With these settings.
     receive: fn(&Settings) -> CliResult<Receive>,
 }
@@ -68,17 +68,21 @@ const STORE: &[Row<MakeStore>] = &[
         "fs",
         MakeStore {
             urls: false,
-            serve: |settings| {
-                let options = settings.value("store-fs")?;
+            serve: |settings, keys| {
+                let mut options: dpex_store_fs::Options = settings.value("store-fs")?;
+                if options.follow_links {
+                    options.roots = settings.paths("store-fs.roots")?;
+                }
+                let shelves =
+                    dpex_store_fs::Shelves::new(&options, Some(keys)).map_err(|e| root_refused(settings, &e))?;
                 Ok(Box::new(move |root, secret| {
-                    let store = dpex_store_fs::FsStore::serve(root, secret, options);
-                    store.map(|store| Arc::new(store) as _).map_err(|e| CliError::disk("serve from", root, &e))
+                    shelves.open(root, secret).map(|store| Arc::new(store) as _).map_err(|e| shelf_refused(root, &e))
                 }))
             },
             receive: |settings| {
-                let options = settings.value("store-fs")?;
+                let options: dpex_store_fs::Options = settings.value("store-fs")?;
                 Ok(Box::new(move |root| {
-                    dpex_store_fs::FsStore::receive(root, options).map(|store| Arc::new(store) as _)
+                    dpex_store_fs::FsStore::receive(root, options.clone()).map(|store| Arc::new(store) as _)
                 }))
             },
         },
@@ -88,7 +92,7 @@ const STORE: &[Row<MakeStore>] = &[
         "object",
         MakeStore {
             urls: true,
-            serve: |settings| {
+            serve: |settings, _| {
                 let options: dpex_store_object::Options = settings.value("store-object")?;
                 Ok(Box::new(move |url, secret| {
                     let store = dpex_store_object::ObjectStoreShelf::serve(text(url), secret, &options);
@@ -119,9 +123,9 @@ pub(crate) fn crypto(settings: &Settings) -> CliResult<&'static dyn CipherSuite>
     Ok(choose("crypto", CRYPTO, settings)?())
 }
 
-/// What opens this place to serve from it.
-pub(crate) fn server_store(settings: &Settings, place: &Path) -> CliResult<Serve> {
-    (store(settings, place)?.serve)(settings)
+/// What opens places like this one to serve from them; `keys` is the folder with the keys, which must not be offered.
+pub(crate) fn server_store(settings: &Settings, place: &Path, keys: &Path) -> CliResult<Serve> {
+    (store(settings, place)?.serve)(settings, keys)
 }
 
 /// What opens this place to receive into it.
@@ -133,6 +137,33 @@ pub(crate) fn client_store(settings: &Settings, place: &Path) -> CliResult<Recei
 pub(crate) fn is_url(place: &Path) -> bool {
     let scheme = text(place).split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+#[cfg(feature = "store-fs")]
+fn shelf_refused(root: &Path, error: &io::Error) -> CliError {
+    let failure = CliError::disk("serve from", root, error);
+    match error.kind() {
+        io::ErrorKind::InvalidInput => failure.hint(
+            "make it a folder; or set `follow-links`, and name the folder that it leads to in `roots`, under [store-fs]",
+        ),
+        _ => failure,
+    }
+}
+
+#[cfg(feature = "store-fs")]
+fn root_refused(settings: &Settings, refused: &dpex_store_fs::RootError) -> CliError {
+    use dpex_store_fs::RootError;
+
+    let source = settings.source("store-fs.roots");
+    let message = match refused {
+        RootError::Unusable { root, error } => format!("failed to open the root {}: {}", root.display(), reason(error)),
+        other => other.to_string(),
+    };
+    CliError::usage(message).hint(match refused {
+        RootError::Open(_) => format!("take others the right with `chmod o-w`, or change `roots` in {source}"),
+        RootError::NearKeys { .. } => format!("choose a folder beside it for `roots` in {source}, or move the home"),
+        _ => format!("mend `roots` in {source}; a relative path belongs to the file it is written in"),
+    })
 }
 
 fn text(place: &Path) -> &str {
@@ -280,7 +311,8 @@ mod tests {
         for role in [Role::Server, Role::Client] {
             let (dir, settings) = settings(role, "");
             assert!(crypto(&settings).is_ok(), "{role}");
-            let (receive, serve) = (client_store(&settings, Path::new(".")), server_store(&settings, Path::new(".")));
+            let here = Path::new(".");
+            let (receive, serve) = (client_store(&settings, here), server_store(&settings, here, here));
             assert!(receive.expect("there is one")(&dir.path().join("new")).is_ok(), "{role}");
             assert!(serve.expect("there is one")(dir.path(), Secret::new([1; 32])).is_ok(), "{role}");
             let _: dpex_transport_udp::Options = settings.value("transport-udp").expect("its options");
@@ -330,7 +362,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let (dir, settings) = settings(Role::Server, "");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("ours");
-        let serve = server_store(&settings, Path::new(".")).expect("there is one");
+        let serve = server_store(&settings, Path::new("."), Path::new(".")).expect("there is one");
         let error = serve(dir.path(), Secret::new([1; 32])).expect_err("refused");
         assert!(error.message().contains("everybody can write"), "{}", error.message());
     }

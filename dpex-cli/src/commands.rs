@@ -64,12 +64,15 @@ impl Context {
 pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
     let home = || Home::locate(cli.global.home.as_deref());
     let joints = [("crypto", &cli.global.crypto), ("store", &cli.global.store), ("transport", &cli.global.transport)];
-    let typed: Vec<_> = joints
+    let mut typed: Vec<_> = joints
         .into_iter()
         .filter_map(|(key, value)| Some(config_layers::typed(&format!("--{key}"), key, value.clone()?)))
         .collect();
     let flags = joints.iter().filter_map(|(key, value)| Some([format!("--{key}"), value.as_ref()?.clone()]));
     let flags: Vec<String> = flags.flatten().collect();
+    if cli.command.receiving().is_some_and(|receiving| receiving.any_names) {
+        typed.push(config_layers::typed("--any-names", "store-fs.any-names", true));
+    }
     let context = || {
         let (config, typed) = (cli.global.config.clone(), typed.clone());
         Ok(Context { ui, home: home()?, config, typed, log: log.clone() })

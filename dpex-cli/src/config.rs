@@ -105,14 +105,19 @@ impl Settings {
     /// A path; a relative one that was written in a file belongs to that file's folder. Or a URL.
     pub(crate) fn path(&self, key: &str) -> CliResult<PathBuf> {
         let path = PathBuf::from(self.value::<String>(key)?);
-        if crate::backends::is_url(&path) {
-            return Ok(path);
-        }
+        Ok(if crate::backends::is_url(&path) { path } else { self.beside(key).join(path) })
+    }
+
+    /// A list of paths, each as by [`Self::path`].
+    pub(crate) fn paths(&self, key: &str) -> CliResult<Vec<PathBuf>> {
+        let (beside, paths) = (self.beside(key), self.value::<Vec<PathBuf>>(key)?);
+        Ok(paths.into_iter().map(|path| beside.join(path)).collect())
+    }
+
+    /// The folder of the file that a key is set in; else that in which the command is run.
+    fn beside(&self, key: &str) -> &Path {
         let file = self.figment.find_metadata(key).and_then(|m| m.source.as_ref()).and_then(Source::file_path);
-        Ok(match file.and_then(Path::parent) {
-            Some(folder) => folder.join(path),
-            None => path,
-        })
+        file.and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
     /// What a key holds, for a message about it: where it was set.

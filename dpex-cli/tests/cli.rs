@@ -19,10 +19,14 @@ mod homes;
 mod interop;
 #[path = "cli/killed.rs"]
 mod killed;
+#[path = "cli/links.rs"]
+mod links;
 #[path = "cli/loads.rs"]
 mod loads;
 #[path = "cli/logs.rs"]
 mod logs;
+#[path = "cli/names.rs"]
+mod names;
 #[path = "cli/objects.rs"]
 mod objects;
 #[path = "cli/output.rs"]

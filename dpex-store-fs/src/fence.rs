@@ -3,15 +3,17 @@
 //! A path is walked one part at a time, each part opened relative to the handle before it with `O_NOFOLLOW`. The parts
 //! come from a [`SharePath`](dpex_core::types::SharePath), so none is `..` or holds a `/`; what is left for an attacker
 //! is a link in the place of a part, and the kernel refuses that in the same call that would have followed it. One way
-//! for every Unix, instead of `openat2` with a second way for where it is missing.
+//! for every Unix, instead of `openat2` with a second way for where it is missing. Where links are to be followed,
+//! [`links`](crate::links) reads them and walks what they say in the same steps.
 
+use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
 use dpex_core::types::Timestamp;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, readlinkat};
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::tolerate_unsupported;
 use crate::sys;
@@ -25,7 +27,7 @@ const FILE: OFlags =
 /// What a directory says of what is in it.
 pub(crate) type RawNames = Vec<(Vec<u8>, FileType)>;
 
-/// An open folder: the root, or one reached from it without following a link (NAM-3, NAM-8).
+/// An open folder: the root, or one reached from it without the system following a link (NAM-3, NAM-8).
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) OwnedFd);
 
@@ -104,6 +106,11 @@ impl Folder {
     /// What is directly inside under this name, itself, not what it points at.
     pub(crate) fn stat(&self, name: &str) -> Result<Stat, Errno> {
         sys::stat(self, name)
+    }
+
+    /// What the link of this name directly inside says.
+    pub(crate) fn link_target(&self, name: &str) -> Result<Vec<u8>, Errno> {
+        retry_on_intr(|| readlinkat(&self.0, name, Vec::new())).map(CString::into_bytes)
     }
 
     /// Opens a regular file directly inside for reading; `NXIO` if it is anything else (NAM-5).

@@ -1,44 +1,29 @@
 //! One page of a subtree, in the order of [`SharePath`].
 //!
 //! Each page walks again from the folder asked for to the cursor, reads the names of the folders it passes, and looks
-//! (`stat`) only at the entries that go into the page and at the one that proves there are more. Entries may come and go
+//! (`stat`) only at the entries that go into the page and at the one that proves there are more. A link that is followed
+//! is listed as what it leads to. Entries may come and go
 //! meanwhile: what is there for the whole listing is listed once.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Skipped, StoreError};
-use dpex_core::types::{PathError, Secret, SharePath};
+use dpex_core::types::{PathError, SharePath};
 use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
 use rustix::io::Errno;
 
 use crate::error::{is_our_own_trouble, looking_up};
-use crate::fence::{Folder, RawNames, file_type, mtime};
+use crate::fence::{Folder, RawNames, file_type, is_file, mtime};
+use crate::links::{Found, Lost};
+use crate::made_up;
 use crate::names;
-use crate::parts::{self, Owner};
+use crate::place::{Id, Place};
 use crate::portable::is_reserved;
 use crate::source::meta;
-
-/// What of a folder is offered.
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) root: Folder,
-    pub(crate) secret: Secret<32>,
-    /// Also names that begin with a dot.
-    pub(crate) hidden: bool,
-}
+use crate::view::{Trail, View};
 
 impl View {
-    /// May any entry of this name be offered?
-    pub(crate) fn shows_name(&self, name: &[u8]) -> bool {
-        (self.hidden || !name.starts_with(b".")) && !is_reserved(name)
-    }
-
-    /// May this file, of a name that [`Self::shows_name`], be offered?
-    pub(crate) fn shows_file(folder: &Folder, name: &str) -> bool {
-        !matches!(parts::owner(folder, name), Some(Owner::Ours | Owner::Unknown))
-    }
-
     /// Answers a query (MSG-10).
     pub(crate) fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if !query.path.parts().all(|part| self.shows_name(part.as_bytes())) {
@@ -50,6 +35,7 @@ impl View {
             recursive: query.recursive,
             page: Page::default(),
             pending: Pending::default(),
+            trail: Trail::default(),
         };
         match self.fill(&mut walk, query) {
             Ok(()) | Err(Stop::Full) => Ok(walk.finish()),
@@ -58,28 +44,32 @@ impl View {
     }
 
     fn fill(&self, walk: &mut Walk<'_>, query: &ListQuery) -> Step {
-        let found = |errno| Stop::Failed(looking_up(errno));
-        let start = Start::of(&query.path, query.after.as_ref());
-        let (Some(parent), Some(name)) = (query.path.parent(), query.path.file_name()) else {
-            return walk.folder(&self.root, self.root.names().map_err(found)?, &query.path, &start);
-        };
-        let parent = self.root.walk(parent.parts()).map_err(found)?;
-        let stat = parent.stat(name).map_err(found)?;
-        match file_type(&stat) {
-            FileType::Directory => {
-                let folder = parent.enter(name).map_err(found)?;
-                walk.folder(&folder, folder.names().map_err(found)?, &query.path, &start)
+        let failed = |errno| Stop::Failed(looking_up(errno));
+        let (found, trail) = self.find(&query.path).map_err(Stop::Failed)?;
+        match found {
+            Found::Folder(place, _) => {
+                walk.trail = trail;
+                let names = place.folder().names().map_err(failed)?;
+                walk.folder(&place, names, &query.path, &Start::of(&query.path, query.after.as_ref()))
             }
             // NAM-6: what is not permitted is not found.
-            FileType::RegularFile if Self::shows_file(&parent, name) && is_readable(&parent, name, &stat) => {
+            Found::Other(place, name, stat) if is_offered(place.folder(), &name, &stat) => {
                 if query.after.as_ref().is_none_or(|after| *after < query.path) {
-                    walk.file(&parent, name, query.path.clone(), &stat)?;
+                    walk.file(place.folder(), &name, query.path.clone(), &stat)?;
                 }
                 Ok(())
             }
-            _ => Err(Stop::Failed(StoreError::NotFound)),
+            Found::Other(..) => Err(Stop::Failed(StoreError::NotFound)),
         }
     }
+}
+
+/// May this be listed when it is asked for alone?
+pub(crate) fn is_offered(folder: &Folder, name: &str, stat: &Stat) -> bool {
+    is_file(stat)
+        && View::shows_file(folder, name)
+        && is_readable(folder, name, stat)
+        && made_up::check_named(folder, name, stat).is_ok()
 }
 
 /// Where inside a folder a page begins.
@@ -129,6 +119,8 @@ struct Walk<'a> {
     page: Page,
     /// Left out since the last entry of the page; they count for the page of the next entry, if there is one.
     pending: Pending,
+    /// The folders that the walk is in.
+    trail: Trail,
 }
 
 #[derive(Default)]
@@ -176,7 +168,7 @@ impl Walk<'_> {
     }
 
     /// Everything in one folder that sorts after `start`.
-    fn folder(&mut self, folder: &Folder, names: RawNames, path: &SharePath, start: &Start<'_>) -> Step {
+    fn folder(&mut self, place: &Place, names: RawNames, path: &SharePath, start: &Start<'_>) -> Step {
         let first = match start {
             Start::Past => return Ok(()),
             Start::Front => None,
@@ -192,43 +184,101 @@ impl Walk<'_> {
                 }
             };
             let listed_before = first == Some(name);
-            let is_folder = listed_before || self.entry(folder, name, path.clone(), &names)?;
+            let is_folder = listed_before || self.entry(place, name, path.clone(), &names)?;
             if self.recursive && is_folder {
-                self.inside(folder, name, &path, &start.inside(name))?;
+                self.inside(place, name, &path, &start.inside(name))?;
             }
         }
         Ok(())
     }
 
-    /// What is in the folder `name` of `folder`.
-    fn inside(&mut self, folder: &Folder, name: &str, path: &SharePath, start: &Start<'_>) -> Step {
-        match folder.enter(name).and_then(|inside| inside.names().map(|names| (inside, names))) {
-            Ok((inside, names)) => self.folder(&inside, names, path, start),
-            Err(errno) => self.leave_out(path, errno),
-        }
+    /// What is in the folder `name` of `place`.
+    fn inside(&mut self, place: &Place, name: &str, path: &SharePath, start: &Start<'_>) -> Step {
+        let (inside, stat) = match self.view.step(place, name) {
+            Ok(Found::Folder(inside, stat)) => (inside, stat),
+            // It was a folder when it was listed.
+            Ok(Found::Other(..)) => return Ok(()),
+            Err(Lost::System(errno)) => return self.leave_out(path, errno),
+            Err(lost) => return self.leave_out_link(path, lost),
+        };
+        let names = match inside.folder().names() {
+            Ok(names) => names,
+            Err(errno) => return self.leave_out(path, errno),
+        };
+        let is_new = self.trail.enter(Id::of(&stat));
+        let listed =
+            if is_new || self.view.links.is_none() { self.folder(&inside, names, path, start) } else { Ok(()) };
+        self.trail.leave();
+        listed
     }
 
     /// One name of a folder. Says whether it is a folder.
-    fn entry(&mut self, folder: &Folder, name: &str, path: SharePath, names: &Names) -> Step<bool> {
-        let stat = match folder.stat(name) {
+    fn entry(&mut self, place: &Place, name: &str, path: SharePath, names: &Names) -> Step<bool> {
+        let stat = match place.folder().stat(name) {
             Ok(stat) => stat,
             Err(errno) => return self.leave_out(&path, errno).map(|()| false),
         };
         match file_type(&stat) {
-            FileType::Directory => return self.push(path, EntryKind::Folder(mtime(&stat))).map(|()| true),
-            FileType::RegularFile if !names.may_be_part(name) || View::shows_file(folder, name) => {
-                self.file(folder, name, path, &stat)?;
+            FileType::Directory => return self.folder_entry(path, &stat),
+            FileType::RegularFile if !names.may_be_part(name) || View::shows_file(place.folder(), name) => {
+                self.file(place.folder(), name, path, &stat)?;
             }
+            FileType::Symlink if self.view.links.is_some() => return self.link(place, name, path),
             _ => {}
         }
         Ok(false)
     }
 
-    fn file(&mut self, folder: &Folder, name: &str, path: SharePath, stat: &Stat) -> Step {
-        if is_readable(folder, name, stat) {
-            return self.push(path, EntryKind::File(meta(stat, &self.view.secret)));
+    /// A link, as what it leads to.
+    fn link(&mut self, place: &Place, name: &str, path: SharePath) -> Step<bool> {
+        match self.view.follow(place, name) {
+            Ok(Found::Folder(_, stat)) => return self.folder_entry(path, &stat),
+            Ok(Found::Other(place, name, stat)) => {
+                if is_file(&stat) && View::shows_file(place.folder(), &name) {
+                    self.file(place.folder(), &name, path, &stat)?;
+                }
+            }
+            Err(lost) => self.leave_out_link(&path, lost)?,
         }
-        self.pending.add_unreadable(&path, Errno::ACCESS);
+        Ok(false)
+    }
+
+    fn folder_entry(&mut self, path: SharePath, stat: &Stat) -> Step<bool> {
+        if self.view.links.is_some() && self.trail.holds(Id::of(stat)) {
+            let why = "it leads back to a folder that it lies in".to_owned();
+            self.pending.add(|| Skipped { name: path.to_string(), why });
+            return Ok(false);
+        }
+        self.push(path, EntryKind::Folder(mtime(stat))).map(|()| true)
+    }
+
+    fn file(&mut self, folder: &Folder, name: &str, path: SharePath, stat: &Stat) -> Step {
+        if !is_readable(folder, name, stat) {
+            self.pending.add_unreadable(&path, Errno::ACCESS);
+            return Ok(());
+        }
+        match made_up::check_named(folder, name, stat) {
+            Ok(()) => self.push(path, EntryKind::File(meta(stat, &self.view.secret))),
+            Err(Errno::NXIO) => {
+                self.pending.add(|| Skipped { name: path.to_string(), why: made_up::WHY.to_owned() });
+                Ok(())
+            }
+            Err(errno) => self.leave_out(&path, errno),
+        }
+    }
+
+    /// A link that leads to nothing that can be offered: its owner put it there, and is told.
+    fn leave_out_link(&mut self, path: &SharePath, lost: Lost) -> Step {
+        let why = match lost {
+            Lost::Hidden => return Ok(()),
+            Lost::Outside => "the link leads out of the shelf, and into none of the roots",
+            Lost::Endless => "the link leads to too many others",
+            Lost::NotText => "the link leads through a name that is not UTF-8",
+            Lost::System(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => "the link leads nowhere",
+            Lost::System(Errno::NAMETOOLONG) => "the link leads too deep",
+            Lost::System(errno) => return self.leave_out(path, errno),
+        };
+        self.pending.add(|| Skipped { name: path.to_string(), why: why.to_owned() });
         Ok(())
     }
 
@@ -285,7 +335,11 @@ impl Names {
         let mut sidecars = BTreeSet::new();
         let mut offered = Vec::with_capacity(names.len());
         for (name, kind) in names {
-            let wanted = matches!(kind, FileType::Directory | FileType::RegularFile | FileType::Unknown);
+            let wanted = match kind {
+                FileType::Directory | FileType::RegularFile | FileType::Unknown => true,
+                FileType::Symlink => view.links.is_some(),
+                _ => false,
+            };
             if is_reserved(&name) {
                 sidecars.insert(name);
             } else if wanted && view.shows_name(&name) && first.is_none_or(|first| name.as_slice() >= first.as_bytes())

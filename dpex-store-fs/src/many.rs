@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use dpex_core::store::{EntryKind, Opened, StoreError};
 use dpex_core::types::SharePath;
-use rustix::fs::FileType;
 
-use crate::error::looking_up;
-use crate::fence::{file_type, mtime};
-use crate::listing::{View, is_readable};
+use crate::fence::mtime;
+use crate::links::Found;
+use crate::listing::is_offered;
 use crate::source::meta;
-use crate::sys;
+use crate::view::View;
 
 impl View {
     /// What has these names, as a listing would show it.
@@ -25,21 +24,12 @@ impl View {
     }
 
     fn look(&self, path: &SharePath) -> Result<Option<EntryKind>, StoreError> {
-        if !path.parts().all(|part| self.shows_name(part.as_bytes())) {
-            return Ok(None);
-        }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            let stat = sys::fstat(&self.root).map_err(looking_up)?;
-            return Ok(Some(EntryKind::Folder(mtime(&stat))));
-        };
-        let folder = self.root.walk(parent.parts()).map_err(looking_up)?;
-        let stat = folder.stat(name).map_err(looking_up)?;
-        Ok(match file_type(&stat) {
-            FileType::Directory => Some(EntryKind::Folder(mtime(&stat))),
-            FileType::RegularFile if Self::shows_file(&folder, name) && is_readable(&folder, name, &stat) => {
+        Ok(match self.find(path)?.0 {
+            Found::Folder(_, stat) => Some(EntryKind::Folder(mtime(&stat))),
+            Found::Other(place, name, stat) if is_offered(place.folder(), &name, &stat) => {
                 Some(EntryKind::File(meta(&stat, &self.secret)))
             }
-            _ => None,
+            Found::Other(..) => None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Names that every common system can hold (PROTOCOL.md, section 10.3).
 //!
 //! A receiver applies these rules on every platform, so that a folder received on one can be copied to another, and a
-//! name never means a device or a stream there. That a name is harmless on the wire is already the invariant of
+//! name never means a device or a stream there; the person may ask for any name that this disk takes. That a name is harmless on the wire is already the invariant of
 //! [`SharePath`]; this is about what disks and systems make of it.
 
 use dpex_core::store::StoreError;
@@ -10,15 +10,36 @@ use dpex_core::types::SharePath;
 /// The suffix of this store's own sidecar files; a peer must not be able to plant one.
 pub const RESERVED_SUFFIX: &str = ".dpexpart";
 
-/// Checks each part of a path.
-///
-/// # Errors
-/// [`StoreError::BadName`] with the first rule broken.
-pub fn check(path: &SharePath) -> Result<(), StoreError> {
-    path.parts().try_for_each(|part| match fault(part) {
-        Some(reason) => Err(StoreError::BadName(reason)),
-        None => Ok(()),
-    })
+/// Which names a receiver takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Also those that begin with a dot. A peer that may not be shown them may not plant any either: `.profile` is one.
+    pub hidden: bool,
+    /// Also those that other systems cannot hold.
+    pub any: bool,
+}
+
+impl Rules {
+    /// Checks each part of a path.
+    ///
+    /// # Errors
+    /// [`StoreError::BadName`] with the first rule broken.
+    pub fn check(self, path: &SharePath) -> Result<(), StoreError> {
+        match path.parts().find_map(|part| self.fault(part)) {
+            Some(reason) => Err(StoreError::BadName(reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn fault(self, part: &str) -> Option<&'static str> {
+        if is_reserved(part.as_bytes()) {
+            return Some("names ending in `.dpexpart` are kept for unfinished transfers");
+        }
+        if !self.hidden && part.starts_with('.') {
+            return Some("it begins with a dot");
+        }
+        if self.any { None } else { fault(part) }
+    }
 }
 
 /// Why a part of a path cannot be stored everywhere; `None` if it can (NAM-7).
@@ -30,10 +51,7 @@ pub fn fault(part: &str) -> Option<&'static str> {
     if part.ends_with(['.', ' ']) {
         return Some("it ends with a dot or a space");
     }
-    if is_device(part) {
-        return Some("it is the name of a device on Windows");
-    }
-    is_reserved(part.as_bytes()).then_some("names ending in `.dpexpart` are kept for unfinished transfers")
+    is_device(part).then_some("it is the name of a device on Windows")
 }
 
 /// Does the name end in [`RESERVED_SUFFIX`], in any case? Disks that ignore case would take one for the other.
@@ -61,6 +79,13 @@ fn is_device(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL: [Rules; 4] = [
+        Rules { hidden: false, any: false },
+        Rules { hidden: true, any: false },
+        Rules { hidden: false, any: true },
+        Rules { hidden: true, any: true },
+    ];
 
     // NAM-7.
     #[test]
@@ -134,12 +159,26 @@ mod tests {
     }
 
     #[test]
-    fn the_suffix_of_the_sidecars_is_reserved_in_any_case() {
-        for name in ["a.dpexpart", ".a.txt.dpexpart", ".a.DPEXPART", ".dpexpart", "x.DpexPart"] {
-            assert!(fault(name).is_some_and(|reason| reason.contains("unfinished")), "{name:?}");
+    fn the_suffix_of_the_sidecars_is_reserved_in_any_case_and_whatever_is_asked_for() {
+        for rules in ALL {
+            for name in ["a.dpexpart", ".a.txt.dpexpart", ".a.DPEXPART", ".dpexpart", "x.DpexPart"] {
+                assert!(rules.fault(name).is_some_and(|reason| reason.contains("unfinished")), "{name:?}");
+            }
+            for name in ["dpexpart", "a.dpexpart.txt", "a.part", "adpexpart", "a.dpexpart~"] {
+                assert_eq!(rules.fault(name), None, "{name:?}");
+            }
         }
-        for name in ["dpexpart", "a.dpexpart.txt", "a.part", "adpexpart", "a.dpexpart~"] {
-            assert_eq!(fault(name), None, "{name:?}");
+    }
+
+    // NAM-7.
+    #[test]
+    fn each_wish_lifts_its_own_rule_and_no_other() {
+        for rules in ALL {
+            for name in ["a:b", "a.", "nul.txt"] {
+                assert_eq!(rules.fault(name).is_none(), rules.any, "{name:?} {rules:?}");
+            }
+            assert_eq!(rules.fault(".profile").is_none(), rules.hidden, "{rules:?}");
+            assert_eq!(rules.fault(".a:b").is_none(), rules.hidden && rules.any, "{rules:?}");
         }
     }
 
@@ -147,9 +186,9 @@ mod tests {
     fn every_part_of_a_path_is_checked() {
         let path = |text: &str| SharePath::parse(text).expect("valid");
         for text in ["aux/b", "a/nul.txt/b", "a/b:", "a./b", "a/b.dpexpart/c"] {
-            assert!(matches!(check(&path(text)), Err(StoreError::BadName(_))), "{text:?}");
+            assert!(matches!(Rules::default().check(&path(text)), Err(StoreError::BadName(_))), "{text:?}");
         }
-        assert!(check(&path("a/b/c.txt")).is_ok());
-        assert!(check(&SharePath::ROOT).is_ok());
+        assert!(Rules::default().check(&path("a/b/c.txt")).is_ok());
+        assert!(Rules::default().check(&SharePath::ROOT).is_ok());
     }
 }

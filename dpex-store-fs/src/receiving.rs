@@ -13,13 +13,13 @@ use crate::journal::Journal;
 use crate::leftover;
 use crate::partial::FsPartial;
 use crate::parts::Claim;
-use crate::portable;
+use crate::portable::Rules;
 use crate::publish::check_target;
 use crate::sys;
 
 /// Checks what can be checked before the first byte, and makes the part or finds it again.
-pub(crate) fn begin(root: &Folder, incoming: &Incoming, hidden: bool) -> Result<FsPartial, StoreError> {
-    check_name(&incoming.path, hidden)?;
+pub(crate) fn begin(root: &Folder, incoming: &Incoming, rules: Rules) -> Result<FsPartial, StoreError> {
+    rules.check(&incoming.path)?;
     let (Some(parent), Some(name)) = (incoming.path.parent(), incoming.path.file_name()) else {
         return Err(StoreError::Exists);
     };
@@ -91,9 +91,9 @@ pub(crate) fn held(
     root: &Folder,
     path: &SharePath,
     origin: &Fingerprint,
-    hidden: bool,
+    rules: Rules,
 ) -> Result<Option<Held>, StoreError> {
-    let (Some(parent), Some(name), Ok(())) = (path.parent(), path.file_name(), check_name(path, hidden)) else {
+    let (Some(parent), Some(name), Ok(())) = (path.parent(), path.file_name(), rules.check(path)) else {
         return Ok(None);
     };
     let folder = match root.walk(parent.parts()).map_err(looking_up) {
@@ -111,18 +111,9 @@ pub(crate) fn held(
 }
 
 /// Makes a folder and those above it.
-pub(crate) fn make_folder(root: &Folder, path: &SharePath, hidden: bool) -> Result<(), StoreError> {
-    check_name(path, hidden)?;
+pub(crate) fn make_folder(root: &Folder, path: &SharePath, rules: Rules) -> Result<(), StoreError> {
+    rules.check(path)?;
     make_folders(root, path, Durable::Now).map(drop)
-}
-
-/// A peer that may not be shown hidden names may not plant any either: `.profile` is one.
-pub(crate) fn check_name(path: &SharePath, hidden: bool) -> Result<(), StoreError> {
-    portable::check(path)?;
-    if !hidden && path.parts().any(|part| part.starts_with('.')) {
-        return Err(StoreError::BadName("it begins with a dot"));
-    }
-    Ok(())
 }
 
 pub(crate) fn make_folders(root: &Folder, path: &SharePath, durable: Durable) -> Result<Folder, StoreError> {

@@ -14,6 +14,7 @@ use rustix::io::{Errno, pread};
 use crate::blocking::blocking;
 use crate::error::looking_up;
 use crate::fence::{Folder, ctime, mtime, size, wide};
+use crate::made_up;
 
 /// The open file. Every read is followed by a look at whether it is still the version that was opened (XFR-12).
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl FsSource {
     /// Opens a regular file directly inside `folder`.
     pub(crate) fn open(folder: &Folder, name: &str, secret: &Secret<32>) -> Result<Self, StoreError> {
         let (file, stat) = folder.open_file(name).map_err(looking_up)?;
+        made_up::check(&file, &stat).map_err(looking_up)?;
         Ok(Self(Arc::new(Open { file, meta: meta(&stat, secret), secret: secret.clone() })))
     }
 

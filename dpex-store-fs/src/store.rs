@@ -1,31 +1,90 @@
 //! The store itself: a folder to serve from, or one to receive into.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dpex_core::store::{
-    EntryKind, FileStore, Held, Incoming, ListQuery, Opened, Page, PartialFile, SourceFile, StoreError, Whole,
+    EntryKind, Existing, FileStore, Held, Incoming, ListQuery, Opened, Page, PartialFile, SourceFile, StoreError, Whole,
 };
 use dpex_core::types::{Fingerprint, Secret, SharePath};
 use rustix::fs::{Mode, fstat};
 use serde::Deserialize;
 
+use crate::admission::{Admission, Hold};
 use crate::blocking::blocking;
-use crate::error::{broken, looking_up};
+use crate::error::broken;
 use crate::fence::Folder;
-use crate::listing::View;
+use crate::links::{Found, Links, Lost};
+use crate::place::Place;
+use crate::portable::Rules;
 use crate::receiving;
-use crate::source::FsSource;
+use crate::roots::{self, RootError};
+use crate::view::{View, shows_name};
 use crate::whole::{Batch, Unsettled};
 
 /// What the owner of the folder may choose: the heading `[store-fs]` of the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
     /// Offer, and accept, names that begin with a dot.
     pub hidden: bool,
+    /// Accept names that other systems cannot hold.
+    pub any_names: bool,
+    /// Offer what symbolic links lead to, inside of the shelf and into the roots.
+    pub follow_links: bool,
+    /// Folders that links may lead into.
+    pub roots: Vec<PathBuf>,
+}
+
+/// What all shelves of one server have in common: the options, and the roots, opened once.
+#[derive(Clone, Debug)]
+pub struct Shelves {
+    hidden: bool,
+    links: Option<Arc<Links>>,
+}
+
+impl Shelves {
+    /// Opens and checks the roots, if links are to be followed. `keys` is a folder that no root may be, hold or lie in.
+    ///
+    /// # Errors
+    /// Why a root is refused.
+    pub fn new(options: &Options, keys: Option<&Path>) -> Result<Self, RootError> {
+        let links = options.follow_links.then(|| roots::open(&options.roots, keys)).transpose()?;
+        Ok(Self { hidden: options.hidden, links: links.map(Arc::new) })
+    }
+
+    /// Opens a shelf. `secret` keys the version stamps: keep it, and a version means the same after a restart.
+    ///
+    /// # Errors
+    /// If `root` cannot be opened, is not a folder, can be written by everybody, or is a link that is not followed.
+    pub fn open(&self, root: &Path, secret: Secret<32>) -> io::Result<FsStore> {
+        let shelf = match Folder::root(root) {
+            Ok(folder) => Place::anchor(Arc::new(folder)),
+            Err(error) => self.follow(root).unwrap_or(Err(error))?,
+        };
+        if Mode::from_raw_mode(fstat(&shelf.folder().0)?.st_mode).contains(Mode::WOTH) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
+        }
+        let rules = Rules { hidden: self.hidden, any: false };
+        Ok(FsStore::new(View { root: shelf, secret, hidden: self.hidden, links: self.links.clone() }, rules))
+    }
+
+    /// What a shelf that is a link leads to; `None` if it is no link.
+    fn follow(&self, root: &Path) -> Option<io::Result<Place>> {
+        // Without a trailing slash or dot, as it is opened.
+        let target = std::fs::read_link(root.components().collect::<PathBuf>()).ok()?;
+        let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        let Some(links) = &self.links else {
+            return Some(refused("it is a link, and `follow-links` is off"));
+        };
+        Some(match links.find(&target, |name| shows_name(name, self.hidden)) {
+            Some(Ok(Found::Folder(place, _))) => Ok(place),
+            Some(Err(Lost::System(errno))) => Err(errno.into()),
+            _ => refused("it is a link, and leads to no folder in one of the `roots`"),
+        })
+    }
 }
 
 /// One folder of the local file system.
@@ -35,33 +94,33 @@ pub struct Options {
 pub struct FsStore {
     view: Arc<View>,
     unsettled: Arc<Unsettled>,
+    admission: Admission,
 }
 
 impl FsStore {
-    /// A shelf. `secret` keys the version stamps: keep it, and a version means the same after a restart.
+    /// One shelf by itself, as [`Shelves`] opens it.
     ///
     /// # Errors
-    /// If `root` cannot be opened, is not a folder but perhaps a link to one, or can be written by everybody.
+    /// Those of [`Shelves::new`] and [`Shelves::open`].
     pub fn serve(root: &Path, secret: Secret<32>, options: Options) -> io::Result<Self> {
-        let root = Folder::root(root)?;
-        if Mode::from_raw_mode(fstat(&root.0)?.st_mode).contains(Mode::WOTH) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
-        }
-        Ok(Self::new(root, secret, options))
+        let shelves = Shelves::new(&options, None).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        shelves.open(root, secret)
     }
 
     /// A folder to receive into, made if it is missing. It may be named through a link, since whoever runs this names it.
-    /// What it says of versions is for itself alone.
+    /// No link in it is followed. What it says of versions is for itself alone.
     ///
     /// # Errors
     /// If `root` cannot be made or opened.
     pub fn receive(root: &Path, options: Options) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
-        Ok(Self::new(Folder::root_followed(root)?, Secret::new([0; 32]), options))
+        let root = Place::anchor(Arc::new(Folder::root_followed(root)?));
+        let rules = Rules { hidden: options.hidden, any: options.any_names };
+        Ok(Self::new(View { root, secret: Secret::new([0; 32]), hidden: options.hidden, links: None }, rules))
     }
 
-    fn new(root: Folder, secret: Secret<32>, options: Options) -> Self {
-        Self { view: Arc::new(View { root, secret, hidden: options.hidden }), unsettled: Arc::default() }
+    fn new(view: View, rules: Rules) -> Self {
+        Self { view: Arc::new(view), unsettled: Arc::default(), admission: Admission::new(rules) }
     }
 }
 
@@ -92,24 +151,36 @@ impl FileStore for FsStore {
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
-        let (view, path) = (Arc::clone(&self.view), path.clone());
-        blocking(move || receiving::make_folder(&view.root, &path, view.hidden)).await
+        let (view, path, admission) = (Arc::clone(&self.view), path.clone(), self.admission.clone());
+        blocking(move || {
+            let hold = admission.admit(view.root.folder(), &path, Existing::Keep)?;
+            receiving::make_folder(view.root.folder(), &path, admission.rules)?;
+            hold.made(&path);
+            Ok(())
+        })
+        .await
     }
 
     async fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
-        let (view, path, origin) = (Arc::clone(&self.view), path.clone(), *origin);
-        blocking(move || receiving::held(&view.root, &path, &origin, view.hidden)).await
+        let (view, path, origin, rules) = (Arc::clone(&self.view), path.clone(), *origin, self.admission.rules);
+        blocking(move || receiving::held(view.root.folder(), &path, &origin, rules)).await
     }
 
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
-        let (view, incoming) = (Arc::clone(&self.view), incoming.clone());
-        let part = blocking(move || receiving::begin(&view.root, &incoming, view.hidden)).await?;
-        Ok(Box::new(part))
+        let (view, incoming, admission) = (Arc::clone(&self.view), incoming.clone(), self.admission.clone());
+        blocking(move || {
+            let hold = admission.admit(view.root.folder(), &incoming.path, incoming.existing)?;
+            let part = receiving::begin(view.root.folder(), &incoming, admission.rules)?;
+            // The folders are there now, whatever becomes of the file.
+            hold.made(&incoming.path.parent().unwrap_or_default());
+            Ok(hold.until_received(Box::new(part)))
+        })
+        .await
     }
 
     async fn put_all(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
-        let (view, unsettled, count) = (Arc::clone(&self.view), Arc::clone(&self.unsettled), files.len());
-        all(count, move || Batch::new(&view.root, view.hidden, &unsettled).put(files)).await
+        let (this, count) = (self.clone(), files.len());
+        all(count, move || this.put_admitted(files)).await
     }
 
     async fn settle(&self) -> Result<(), StoreError> {
@@ -119,7 +190,30 @@ impl FileStore for FsStore {
 
     async fn room(&self) -> Option<u64> {
         let view = Arc::clone(&self.view);
-        blocking(move || receiving::room(&view.root)).await.ok().flatten()
+        blocking(move || receiving::room(view.root.folder())).await.ok().flatten()
+    }
+}
+
+impl FsStore {
+    /// Receives those of these files whose names are admitted.
+    fn put_admitted(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
+        let root = self.view.root.folder();
+        let (mut holds, mut admitted) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
+        for file in files {
+            let hold = self.admission.admit(root, &file.incoming.path, file.incoming.existing);
+            if hold.is_ok() {
+                admitted.push(file);
+            }
+            holds.push(hold);
+        }
+        let mut put = Batch::new(root, self.admission.rules, &self.unsettled).put(admitted).into_iter();
+        let answer = |hold: Result<Hold, StoreError>| {
+            let hold = hold?;
+            let name = put.next().unwrap_or_else(|| Err(broken(io::ErrorKind::Other, "it was not taken up")))?;
+            hold.made(&name);
+            Ok(name)
+        };
+        holds.into_iter().map(answer).collect()
     }
 }
 
@@ -134,19 +228,5 @@ async fn all<T: Send + 'static>(
             let same = || Err(broken(io::ErrorKind::Other, "the runtime is shutting down"));
             std::iter::once(Err(error)).chain(std::iter::repeat_with(same)).take(count).collect()
         }
-    }
-}
-
-impl View {
-    pub(crate) fn open(&self, path: &SharePath) -> Result<FsSource, StoreError> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(StoreError::NotFound) };
-        if !path.parts().all(|part| self.shows_name(part.as_bytes())) {
-            return Err(StoreError::NotFound);
-        }
-        let folder = self.root.walk(parent.parts()).map_err(looking_up)?;
-        if !Self::shows_file(&folder, name) {
-            return Err(StoreError::NotFound);
-        }
-        FsSource::open(&folder, name, &self.secret)
     }
 }

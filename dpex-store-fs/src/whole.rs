@@ -24,8 +24,9 @@ use crate::fence::{Durable, Folder, is_file, wide};
 use crate::names::draft_name;
 use crate::partial::{granted, set_mtime};
 use crate::parts::{is_still_named, lock};
+use crate::portable::Rules;
 use crate::publish::{Finished, Target, check_target, naming, publish, rename_to_free, target};
-use crate::receiving::{check_name, make_folders};
+use crate::receiving::make_folders;
 use crate::sys::{self, Sys};
 
 /// Files that are open at a time. Each may hold its folder open as well, and several batches may be at work.
@@ -77,7 +78,7 @@ type Answers = Vec<Option<Result<SharePath, StoreError>>>;
 /// One batch.
 pub(crate) struct Batch<'a> {
     pub(crate) root: &'a Folder,
-    pub(crate) hidden: bool,
+    pub(crate) rules: Rules,
     pub(crate) unsettled: &'a Unsettled,
     /// The folder of the file before, so that many in one are walked to once. It is as good as an open file in it: whoever
     /// moves the folder away takes the files along.
@@ -85,8 +86,8 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(root: &'a Folder, hidden: bool, unsettled: &'a Unsettled) -> Self {
-        Self { root, hidden, unsettled, last: None }
+    pub(crate) fn new(root: &'a Folder, rules: Rules, unsettled: &'a Unsettled) -> Self {
+        Self { root, rules, unsettled, last: None }
     }
 
     /// Receives the files. One answer each, in their order.
@@ -114,7 +115,7 @@ impl<'a> Batch<'a> {
     }
 
     fn draft(&mut self, number: usize, incoming: &Incoming, content: &Bytes) -> Result<Draft, StoreError> {
-        check_name(&incoming.path, self.hidden)?;
+        self.rules.check(&incoming.path)?;
         let (Some(parent), Some(name)) = (incoming.path.parent(), incoming.path.file_name()) else {
             return Err(StoreError::Exists);
         };

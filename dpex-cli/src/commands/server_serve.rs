@@ -6,7 +6,7 @@ mod repeats;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -115,6 +115,8 @@ fn people(
     let confirmed_only: bool = settings.value("require-confirmed")?;
     let secret = part.version_secret(suite)?;
     let all = part.people();
+    let place = shelves::bucket(settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
+    let open = backends::server_store(settings, &place, context.home.root())?;
     let (mut people, mut shelves) = (Vec::new(), Vec::new());
     for (name, person) in all.all()? {
         if person.status != Status::Active {
@@ -135,7 +137,6 @@ fn people(
             Arc::new(nothing::Nothing) as _
         } else {
             let root = shelves::shelf(settings, &all, &name)?;
-            let open = backends::server_store(settings, &root)?;
             let is_ours = || if backends::is_url(&root) { Ok(()) } else { home::check_shelf(&root) };
             match is_ours().and_then(|()| open(&root, secret.clone())) {
                 Ok(files) => files,

@@ -11,14 +11,22 @@ use crate::home::People;
 
 /// A folder in the home, or the person's part of an object store.
 pub(super) fn shelf(settings: &Settings, people: &People, name: &Slug) -> CliResult<PathBuf> {
-    let Some(shelves) = settings.text("shelves")? else { return Ok(people.outgoing(name)) };
+    Ok(match bucket(settings)? {
+        Some(shelves) => PathBuf::from(below(&shelves, name)),
+        None => people.outgoing(name),
+    })
+}
+
+/// The URL below which everybody's shelf lies, if that is an object store.
+pub(super) fn bucket(settings: &Settings) -> CliResult<Option<String>> {
+    let Some(shelves) = settings.text("shelves")? else { return Ok(None) };
     check_place(&PathBuf::from(&shelves))?;
     if !is_url(&PathBuf::from(&shelves)) {
         let place = settings.source("shelves");
         return Err(CliError::usage(format!("the setting `shelves` in {place} is `{shelves}`"))
             .hint("it is the URL of an object store, such as s3://bucket/prefix, or empty for a folder in the home"));
     }
-    Ok(PathBuf::from(below(&shelves, name)))
+    Ok(Some(shelves))
 }
 
 /// The slashes behind the scheme stay: `file:///` is the root of this machine.

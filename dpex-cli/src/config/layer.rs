@@ -166,6 +166,7 @@ pub(super) enum Kind {
     Text,
     Number,
     Switch,
+    List,
     Other,
 }
 
@@ -175,6 +176,7 @@ pub(super) fn plain(value: &Value) -> Kind {
         Value::String(..) | Value::Char(..) => Kind::Text,
         Value::Num(_, number) if !matches!(number, Num::F32(_) | Num::F64(_)) => Kind::Number,
         Value::Bool(..) => Kind::Switch,
+        Value::Array(_, all) if all.iter().all(|value| plain(value) == Kind::Text) => Kind::List,
         _ => Kind::Other,
     }
 }
@@ -185,6 +187,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Kind::Text => "a text in quotation marks",
         Kind::Number => "a whole number",
         Kind::Switch => "true or false",
+        Kind::List => "a list of texts, such as [\"one\", \"two\"]",
         Kind::Other => "something else",
     }
 }
@@ -194,6 +197,7 @@ pub(super) fn show(value: &Value) -> String {
     match value {
         Value::String(_, text) => format!("{text:?}"),
         Value::Bool(_, switch) => switch.to_string(),
+        Value::Array(_, all) => format!("[{}]", all.iter().map(show).collect::<Vec<_>>().join(", ")),
         other => other.to_i128().map_or_else(|| "something else".into(), |number| number.to_string()),
     }
 }
@@ -204,6 +208,13 @@ fn parse_like(default: &Value, text: &str) -> Option<Value> {
         Kind::Text => Value::from(text),
         Kind::Number => Value::from(text.parse::<u64>().ok()?),
         Kind::Switch => Value::from(text.parse::<bool>().ok()?),
+        Kind::List => list(text)?,
         Kind::Other => return None,
     })
+}
+
+/// A list, written as in a settings file.
+fn list(text: &str) -> Option<Value> {
+    let mut dict: Dict = Toml::from_str(&format!("list = {text}")).ok()?;
+    dict.remove("list").filter(|list| dict.is_empty() && plain(list) == Kind::List)
 }

@@ -100,6 +100,23 @@ fn a_relative_path_belongs_to_the_file_it_is_written_in() {
 }
 
 #[test]
+fn a_list_is_written_alike_in_a_file_and_in_the_environment() {
+    let key = "store-fs.roots";
+    let roots = |file: Option<&str>, env: &[(&str, &str)]| load(Role::Server, file, env, vec![]);
+    let paths = |file, env| roots(file, env).expect("valid").paths(key).expect("paths");
+    assert_eq!(paths(None, &[]), [""; 0].map(PathBuf::from));
+    assert_eq!(paths(None, &[("DPEX_STORE_FS__ROOTS", "[\"/a b\", 'c']")]), ["/a b", "c"].map(PathBuf::from));
+    let written = paths(Some("[store-fs]\nroots = [\"/a\", \"b\"]"), &[]);
+    assert!(written[0] == Path::new("/a") && written[1].is_absolute() && written[1].ends_with("b"), "{written:?}");
+    for text in ["/a", "[1]", "[\"/a\"", "[]\nport = 1"] {
+        let (message, hint) = refused(roots(None, &[("DPEX_STORE_FS__ROOTS", text)]));
+        assert!(message.contains("must be a list of texts") && hint == "the default is []", "{text}: {message} {hint}");
+    }
+    let (message, _) = refused(roots(Some("[store-fs]\nroots = [1]"), &[]));
+    assert!(message.contains("must be a list of texts"), "{message}");
+}
+
+#[test]
 fn a_written_settings_file_means_the_defaults_and_what_was_chosen() {
     for role in [Role::Server, Role::Client] {
         let text = settings_file(manual(role), &[]);

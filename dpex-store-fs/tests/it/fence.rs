@@ -232,14 +232,17 @@ fn a_missing_target_folder_is_made() {
 
 #[test]
 fn options_are_read_and_unknown_ones_refused() {
-    assert_eq!(toml::from_str::<Options>("").expect("all have defaults"), Options { hidden: false });
-    assert_eq!(toml::from_str::<Options>("hidden = true").expect("known"), Options { hidden: true });
+    assert_eq!(toml::from_str::<Options>("").expect("all have defaults"), Options::default());
+    assert_eq!(
+        toml::from_str::<Options>("hidden = true").expect("known"),
+        Options { hidden: true, ..Options::default() }
+    );
     assert!(toml::from_str::<Options>("hiden = true").is_err());
 }
 
 #[tokio::test]
 async fn hidden_names_are_shown_and_taken_when_the_owner_says_so() {
-    let yard = Yard::with(Options { hidden: true });
+    let yard = Yard::with(Options { hidden: true, ..Options::default() });
     put(&yard.store, ".profile", b"x").await;
     put(&yard.store, ".d/a", b"x").await;
     assert_eq!(names(&yard.store, "").await, [".d/", ".d/a", ".profile"]);

@@ -1,7 +1,10 @@
 //! The file system store against its contract: what every store promises, and what only a real disk can break.
 
+mod collisions;
+mod corpus;
 mod fence;
 mod full_disk;
+mod links;
 mod listing;
 mod many;
 mod parts;

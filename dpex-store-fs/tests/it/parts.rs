@@ -85,7 +85,7 @@ async fn a_folder_that_is_called_like_a_part_or_a_sidecar_is_left_alone() {
 
 #[tokio::test]
 async fn a_peer_cannot_forge_a_sidecar() {
-    let yard = Yard::with(Options { hidden: true });
+    let yard = Yard::with(Options { hidden: true, ..Options::default() });
     for name in [".a.dpexpart", "a.dpexpart", "d/.A.DPEXPART", ".a.dpexpart/x"] {
         let result = yard.store.receive(&incoming(name, 1)).await;
         assert!(matches!(result, Err(StoreError::BadName(_))), "{name}");
