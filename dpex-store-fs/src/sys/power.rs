@@ -13,6 +13,9 @@ use rustix::io::Errno;
 
 use super::{Step, Sys};
 
+/// Files up to this size, in bytes, are small: journals are.
+const SMALL: u64 = 16 << 10;
+
 /// A file or folder, whatever its name.
 type Id = (u64, u64);
 
@@ -150,18 +153,28 @@ impl Power {
         Ok(())
     }
 
-    /// Takes back some of it: all for the seed 0.
+    /// Takes back some of it: all for the seed 0; for the seed 1 the content of all large files and of no small one, so that
+    /// a record survives what it speaks of, if nothing kept them in order; for others what the dice say.
     pub(super) fn lose(&mut self, seed: u64) {
         let mut dice = Dice(seed);
         // The innermost first: it may go with the one it is in.
         for (_, folder, changes) in self.folders.drain(..).rev() {
-            let kept = if seed == 0 { 0 } else { dice.below(changes.len() + 1) };
+            let kept = match seed {
+                0 => 0,
+                1 => changes.len(),
+                _ => dice.below(changes.len() + 1),
+            };
             for change in changes.into_iter().skip(kept).rev() {
                 change.undo(&at(&folder)).expect("a change can be taken back");
             }
         }
         for (_, volatile) in self.files.drain(..) {
-            volatile.undo(seed == 0, &mut dice).expect("a file can be put back");
+            let is_large = volatile.file.metadata().is_ok_and(|meta| meta.len() > SMALL);
+            match seed {
+                1 if !is_large => {}
+                0 | 1 => volatile.undo(true, &mut dice).expect("a file can be put back"),
+                _ => volatile.undo(false, &mut dice).expect("a file can be put back"),
+            }
         }
     }
 }
@@ -198,7 +211,7 @@ impl Volatile {
             }
             mixed.resize(mixed.len().max(before.len()), 0);
             // A journal fits in a page, and may be torn inside of one all the same.
-            let piece = if mixed.len() <= 16 << 10 { 32 } else { 4096 };
+            let piece = if mixed.len() as u64 <= SMALL { 32 } else { 4096 };
             for (number, piece_now) in mixed.chunks_mut(piece).enumerate() {
                 if all || dice.below(2) == 0 {
                     let was = before.iter().skip(number * piece).copied().chain(std::iter::repeat(0));
