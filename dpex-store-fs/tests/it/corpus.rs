@@ -9,7 +9,8 @@ mod situations;
 
 use std::fmt;
 
-use dpex_core::store::{Existing, FileStore, StoreError};
+use bytes::Bytes;
+use dpex_core::store::{Existing, FileStore, StoreError, Whole};
 use dpex_core::types::SharePath;
 
 use crate::support::{Yard, deliver, fetch, newer, put, query};
@@ -122,17 +123,25 @@ pub(super) async fn receives(yard: &Yard, name: &[u8], expected: Receiving, what
             let given = deliver(&yard.store, &incoming(Existing::Overwrite), b"new").await;
             assert_eq!(given.unwrap_or_else(|e| panic!("{what}: {e}")), asked, "{what}");
             assert_eq!(std::fs::read(yard.at(asked.as_str())).expect("there"), b"new", "{what}");
+            let again = Whole { incoming: incoming(Existing::Replace), content: Bytes::from_static(b"two") };
+            let given = yard.store.put_all(vec![again]).await.pop().expect("one answer a file");
+            assert_eq!(given.unwrap_or_else(|e| panic!("{what}: {e}")), asked, "{what}");
+            assert_eq!(std::fs::read(yard.at(asked.as_str())).expect("there"), b"two", "{what}");
         }
         Receiving::Malformed => panic!("{what}: {asked} is well formed"),
         Receiving::Refused(_) | Receiving::Unless(_) | Receiving::Taken => {
             for existing in MODES {
                 let result = yard.store.receive(&incoming(existing)).await;
-                match (expected, &result) {
-                    (Receiving::Taken, Err(StoreError::Exists)) => {}
-                    (Receiving::Refused(why) | Receiving::Unless(why), Err(StoreError::BadName(said))) => {
-                        assert_eq!(*said, why, "{what}");
+                let whole = Whole { incoming: incoming(existing), content: Bytes::from_static(b"new") };
+                let put = yard.store.put_all(vec![whole]).await.pop().expect("one answer a file");
+                for result in [result.map(drop), put.map(drop)] {
+                    match (expected, &result) {
+                        (Receiving::Taken, Err(StoreError::Exists)) => {}
+                        (Receiving::Refused(why) | Receiving::Unless(why), Err(StoreError::BadName(said))) => {
+                            assert_eq!(*said, why, "{what}");
+                        }
+                        _ => panic!("{what}, {existing:?}: {result:?}"),
                     }
-                    _ => panic!("{what}, {existing:?}: {result:?}"),
                 }
             }
             assert_eq!(yard.on_disk(), before, "{what}");

@@ -2,7 +2,8 @@
 
 use std::os::unix::net::UnixListener;
 
-use dpex_core::store::{Existing, FileStore, StoreError};
+use bytes::Bytes;
+use dpex_core::store::{Existing, FileStore, StoreError, Whole};
 use dpex_core::types::Secret;
 use dpex_store_fs::{FsStore, Options};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mkfifoat, mknodat, renameat_with};
@@ -158,9 +159,23 @@ async fn no_race_of_links_and_folders_leads_outside() {
                         Ok(_) | Err(StoreError::Exists) => {}
                         Err(other) => panic!("{other}"),
                     }
+                    let whole = |name| Whole { incoming: incoming(name, 1), content: Bytes::from_static(b"x") };
+                    let (one, two) = (format!("d/new whole {n}"), format!("d/sub/new {n}"));
+                    for put in runtime.block_on(receiver.put_all(vec![whole(&one), whole(&two)])) {
+                        match put {
+                            Ok(_) | Err(StoreError::Exists) => {}
+                            Err(other) => panic!("{other}"),
+                        }
+                    }
                 }
                 for name in runtime.block_on(names(&store, "")) {
-                    assert!(name.ends_with('/') || name.ends_with("/secret") || name.contains("/new"), "{name}");
+                    assert!(
+                        name.ends_with('/')
+                            || name.ends_with("/secret")
+                            || name.contains("/new")
+                            || name.contains("/sub/"),
+                        "{name}"
+                    );
                 }
             }
         });
