@@ -13,6 +13,8 @@ mod documents;
 mod endings;
 #[path = "cli/fetching.rs"]
 mod fetching;
+#[path = "cli/habit.rs"]
+mod habit;
 #[path = "cli/homes.rs"]
 mod homes;
 #[path = "cli/interop.rs"]
