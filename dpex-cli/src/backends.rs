@@ -71,7 +71,7 @@ const STORE: &[Row<MakeStore>] = &[
             serve: |settings, keys| {
                 let mut options: dpex_store_fs::Options = settings.value("store-fs")?;
                 if options.follow_links {
-                    options.roots = settings.paths("store-fs.roots")?;
+                    options.roots = options.roots.iter().map(|root| settings.beside("store-fs.roots", root)).collect();
                 }
                 let shelves =
                     dpex_store_fs::Shelves::new(&options, Some(keys)).map_err(|e| root_refused(settings, &e))?;

@@ -105,19 +105,14 @@ impl Settings {
     /// A path; a relative one that was written in a file belongs to that file's folder. Or a URL.
     pub(crate) fn path(&self, key: &str) -> CliResult<PathBuf> {
         let path = PathBuf::from(self.value::<String>(key)?);
-        Ok(if crate::backends::is_url(&path) { path } else { self.beside(key).join(path) })
+        Ok(if crate::backends::is_url(&path) { path } else { self.beside(key, &path) })
     }
 
-    /// A list of paths, each as by [`Self::path`].
-    pub(crate) fn paths(&self, key: &str) -> CliResult<Vec<PathBuf>> {
-        let (beside, paths) = (self.beside(key), self.value::<Vec<PathBuf>>(key)?);
-        Ok(paths.into_iter().map(|path| beside.join(path)).collect())
-    }
-
-    /// The folder of the file that a key is set in; else that in which the command is run.
-    fn beside(&self, key: &str) -> &Path {
+    /// What a path that a key holds stands for: a relative one belongs to the folder of the file that the key is set in;
+    /// else to that in which the command is run.
+    pub(crate) fn beside(&self, key: &str, path: &Path) -> PathBuf {
         let file = self.figment.find_metadata(key).and_then(|m| m.source.as_ref()).and_then(Source::file_path);
-        file.and_then(Path::parent).unwrap_or(Path::new(""))
+        file.and_then(Path::parent).unwrap_or(Path::new("")).join(path)
     }
 
     /// What a key holds, for a message about it: where it was set.

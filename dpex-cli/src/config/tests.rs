@@ -103,7 +103,11 @@ fn a_relative_path_belongs_to_the_file_it_is_written_in() {
 fn a_list_is_written_alike_in_a_file_and_in_the_environment() {
     let key = "store-fs.roots";
     let roots = |file: Option<&str>, env: &[(&str, &str)]| load(Role::Server, file, env, vec![]);
-    let paths = |file, env| roots(file, env).expect("valid").paths(key).expect("paths");
+    let paths = |file, env| {
+        let settings = roots(file, env).expect("valid");
+        let paths: Vec<PathBuf> = settings.value(key).expect("a list");
+        paths.iter().map(|path| settings.beside(key, path)).collect::<Vec<_>>()
+    };
     assert_eq!(paths(None, &[]), [""; 0].map(PathBuf::from));
     assert_eq!(paths(None, &[("DPEX_STORE_FS__ROOTS", "[\"/a b\", 'c']")]), ["/a b", "c"].map(PathBuf::from));
     let written = paths(Some("[store-fs]\nroots = [\"/a\", \"b\"]"), &[]);
