@@ -40,8 +40,6 @@ pub(super) struct Line<'a> {
     /// When something last came of it.
     progress: Instant,
     dialing: Option<Dialing<'a>>,
-    /// Made, and waiting for the old one to let go.
-    next: Option<Client>,
 }
 
 impl<'a> Line<'a> {
@@ -54,7 +52,7 @@ impl<'a> Line<'a> {
     ) -> CliResult<Self> {
         let client = prospect.connect(context, settings).await?;
         let progress = Instant::now();
-        Ok(Self { context, settings, prospect, patience, client, progress, dialing: None, next: None })
+        Ok(Self { context, settings, prospect, patience, client, progress, dialing: None })
     }
 
     /// The present connection.
@@ -77,9 +75,6 @@ impl<'a> Line<'a> {
     /// # Errors
     /// If nothing was heard and nothing came for longer than one waits, or it is pointless to try again.
     pub(super) async fn watch(&mut self) -> CliResult {
-        if self.next.is_some() {
-            return self.take_over().await;
-        }
         let idle = self.progress.elapsed().min(self.client.silence());
         if idle >= self.patience {
             return Err(self.given_up());
@@ -115,18 +110,12 @@ impl<'a> Line<'a> {
             () = sleep(Duration::from_secs(1)) => return Ok(()),
         };
         self.dialing = None;
-        self.next = Some(client);
-        self.take_over().await
-    }
-
-    /// Ends the old connection, whose requests fail then and let go of their files, and takes the new one.
-    async fn take_over(&mut self) -> CliResult {
-        self.client.clone().leave().await;
-        if let Some(next) = self.next.take() {
-            self.client = next;
-            self.context.ui.say("connected again");
-            self.progressed();
-        }
+        let old = std::mem::replace(&mut self.client, client);
+        self.context.ui.say("connected again");
+        self.progressed();
+        // What the old one was asked for fails then, and lets go of its file. It is told to end before anything is waited
+        // for, and whoever hears that something failed must find the new one in its place: this may be cancelled here.
+        old.leave().await;
         Ok(())
     }
 
