@@ -15,6 +15,7 @@
 //! | `controller` | the trait of congestion controllers and the events they are told |
 //! | `cubic`, `hystart` | CUBIC (RFC 9438) and its way out of slow start (RFC 9406) |
 //! | `pacing` | when the next bytes may leave |
+//! | `size` | how large a datagram the path takes (RFC 8899) |
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ mod rtt;
 mod sent;
 #[cfg(test)]
 mod simulation;
+mod size;
 
 pub use controller::{AckEvent, Controller, LossEvent, LostSample, SpuriousLoss};
 pub use cubic::Cubic;
@@ -37,6 +39,7 @@ pub use rate::RateSample;
 pub use received::{Ack, MAX_ACK_RANGES, Received};
 pub use rtt::RttEstimator;
 pub use sent::{AckOfUnsent, AckOutcome, AckedPacket, LostPacket, SentPackets, TimeoutOutcome};
+pub use size::{BASE, SizeSearch};
 
 /// How long an acknowledgement may wait for company (PROTOCOL.md, section 7); both sides rely on it (LOS-1).
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(25);

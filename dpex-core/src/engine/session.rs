@@ -28,7 +28,7 @@ pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
 
 use fetching::Fetching;
-use link::{Draft, Fate, Link, MIN_DATAGRAM, Piece};
+use link::{Draft, Fate, Link, Piece};
 use serving::Serving;
 
 /// Silence after which a side that waits for something asks whether the other is there (SES-6).
@@ -37,6 +37,8 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const HALF_OPEN: Duration = Duration::from_secs(10);
 /// The least time between two CLOSE packets (SES-8).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
+/// What fits into one system call, in bytes.
+const MAX_BATCH: usize = 65_507;
 
 /// One peer's session.
 pub struct Session {
@@ -76,13 +78,12 @@ impl Session {
     /// # Errors
     /// [`CryptoError::Internal`].
     pub fn new(now: Instant, config: &SessionConfig, secrets: &SessionSecrets) -> Result<Self, CryptoError> {
-        let SessionConfig { suite, role, peer, limits, idle, .. } = *config;
+        let SessionConfig { suite, role, peer, limits, idle, max_datagram } = *config;
         let sends = match role {
             Role::Client => Direction::ClientToServer,
             Role::Server => Direction::ServerToClient,
         };
-        // Path discovery may raise this later, up to `max_datagram`.
-        let mut link = Link::new(now, suite, secrets, sends, peer, MIN_DATAGRAM)?;
+        let mut link = Link::new(now, suite, secrets, sends, peer, max_datagram)?;
         let (upper, state) = match role {
             Role::Client => {
                 // Confirms the keys at once, even if nothing is asked for yet (HS-20).
@@ -348,25 +349,27 @@ impl Session {
             }
             State::Open => {}
         }
-        let mut segment = 0;
-        for _ in 0..max_segments {
+        let Ok(segment) = self.build_batch(now, max_segments, out) else {
+            out.clear();
+            self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
+            return None;
+        };
+        (segment > 0).then_some(SessionTransmit { to: self.link.peer, segment })
+    }
+
+    /// Fills `out` with a test of a size, or with packets of which all but the last are full. Returns the first one's size.
+    fn build_batch(&mut self, now: Instant, max_segments: usize, out: &mut Vec<u8>) -> Result<usize, SealError> {
+        if self.link.build_size_test(now, out)? {
+            return Ok(out.len());
+        }
+        let full = self.link.datagram();
+        for _ in 0..max_segments.min(MAX_BATCH / full).max(1) {
             let start = out.len();
-            match self.build(now, out) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(_) => {
-                    out.clear();
-                    self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
-                    return None;
-                }
-            }
-            let len = out.len() - start;
-            segment = if start == 0 { len } else { segment };
-            if len < segment || len < self.link.datagram {
+            if !self.build(now, out)? || out.len() - start < full {
                 break;
             }
         }
-        (segment > 0).then_some(SessionTransmit { to: self.link.peer, segment })
+        Ok(full.min(out.len()))
     }
 
     fn build(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<bool, SealError> {
@@ -462,6 +465,12 @@ impl Session {
     #[cfg(feature = "testing")]
     pub fn update_keys_every(&mut self, packets: u64) {
         self.link.update_keys_every(packets);
+    }
+
+    /// Shows: the size of full datagrams, in bytes of UDP payload.
+    #[must_use]
+    pub fn datagram(&self) -> usize {
+        self.link.datagram()
     }
 
     /// Shows: the smoothed round trip.

@@ -12,6 +12,8 @@ const MAX_LATENESS: Duration = Duration::from_millis(4);
 const BURST_TIME: Duration = Duration::from_millis(1);
 /// What it holds at least, in datagrams.
 const BURST_DATAGRAMS: u64 = 10;
+/// What one system call takes at most.
+const MAX_QUANTUM: usize = 64 * 1024;
 /// Tokens are billionths of a byte, so that a rate times nanoseconds needs no rounding.
 const TOKENS_PER_BYTE: i128 = 1_000_000_000;
 
@@ -51,6 +53,12 @@ impl Pacer {
     pub fn budget(&mut self, now: Instant) -> usize {
         self.fill(now);
         usize::try_from(self.tokens.max(0) / TOKENS_PER_BYTE).unwrap_or(usize::MAX)
+    }
+
+    /// What is worth a system call: half of what a full bucket holds, and no more than one call takes.
+    #[must_use]
+    pub fn quantum(&self) -> usize {
+        usize::try_from(self.burst() / 2 / TOKENS_PER_BYTE).unwrap_or(usize::MAX).min(MAX_QUANTUM)
     }
 
     /// Bytes left, within the budget or not.

@@ -14,7 +14,7 @@ pub const DATA_OVERHEAD: usize = 1 + 8 + 8 + 2;
 /// Bytes of a ZEROS frame, at most: type, transfer, offset, length.
 pub const ZEROS_LEN: usize = 1 + 8 + 8 + 8;
 /// Bytes of a CONTROL frame before its content, at most: type, offset, length.
-pub const CONTROL_OVERHEAD: usize = 1 + 8 + 2;
+pub const CONTROL_OVERHEAD: usize = 1 + 8 + 4;
 
 // FRM-1.
 const PADDING: u8 = 0x00;

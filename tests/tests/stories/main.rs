@@ -20,6 +20,7 @@ mod memory;
 mod outages;
 mod probes;
 mod resuming;
+mod sizes;
 mod sparse;
 mod speed;
 mod world;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::recovery::{
-    Ack, Controller, Cubic, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
+    Ack, BASE, Controller, Cubic, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
+    SizeSearch,
 };
 use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets};
 use crate::suite::{CipherSuite, CryptoError};
@@ -22,6 +23,8 @@ const INITIAL_RTT: Duration = Duration::from_millis(333);
 pub(super) struct Contents {
     /// The highest packet number acknowledged by it.
     ack: Option<u64>,
+    /// It tests whether its size passes.
+    size_test: bool,
     pub(super) pieces: Vec<Piece>,
 }
 
@@ -62,7 +65,7 @@ pub(super) struct Link {
     pub(super) rtt: RttEstimator,
     pub(super) control_out: ControlSender,
     pub(super) control_in: ControlReceiver,
-    pub(super) datagram: usize,
+    size: SizeSearch,
     /// When the last packet was opened.
     pub(super) heard: Instant,
     /// When the last eliciting packet left.
@@ -96,16 +99,14 @@ impl Link {
         secrets: &SessionSecrets,
         sends: Direction,
         peer: SocketAddr,
-        datagram: usize,
+        max_datagram: usize,
     ) -> Result<Self, CryptoError> {
-        let mut pacer = Pacer::new(now);
-        pacer.set_datagram_size(datagram);
         let mut link = Self {
             peer,
             rtt: RttEstimator::new(INITIAL_RTT),
             control_out: ControlSender::default(),
             control_in: ControlReceiver::default(),
-            datagram,
+            size: SizeSearch::new(max_datagram),
             heard: now,
             spoke: now,
             // REC-2.
@@ -114,8 +115,8 @@ impl Link {
             opener: Opener::new(suite, secrets, sends.opposite())?,
             sent: SentPackets::new(),
             received: Received::new(),
-            controller: Box::new(Cubic::new(datagram)),
-            pacer,
+            controller: Box::new(Cubic::new(BASE)),
+            pacer: Pacer::new(now),
             probes: 0,
             ping: false,
             path_response: None,
@@ -159,6 +160,10 @@ impl Link {
         self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
         for packet in outcome.acked {
             self.sealer.on_ack(packet.pn);
+            self.size.on_arrived(packet.pn, packet.bytes);
+            if packet.content.size_test && self.size.on_test_arrived(packet.bytes) {
+                self.on_datagram_size();
+            }
             if let Some(largest) = packet.content.ack {
                 self.received.on_ack_of_ack(largest);
             }
@@ -166,14 +171,27 @@ impl Link {
                 self.settle(piece, Fate::Arrived, &mut settle);
             }
         }
-        self.on_lost(outcome.lost, &mut settle);
+        self.on_lost(now, outcome.lost, &mut settle);
         Ok(())
     }
 
-    fn on_lost(&mut self, lost: Vec<LostPacket<Contents>>, settle: &mut impl FnMut(Piece, Fate)) {
-        for piece in lost.into_iter().flat_map(|packet| packet.content.pieces) {
-            self.settle(piece, Fate::Lost, settle);
+    fn on_lost(&mut self, now: Instant, lost: Vec<LostPacket<Contents>>, settle: &mut impl FnMut(Piece, Fate)) {
+        let alone = lost.len() == 1;
+        for packet in lost {
+            if packet.content.size_test {
+                self.size.on_test_lost(now, alone);
+            } else if self.size.on_lost(now, packet.pn, packet.bytes, self.sent.next_pn()) {
+                self.on_datagram_size();
+            }
+            for piece in packet.content.pieces {
+                self.settle(piece, Fate::Lost, settle);
+            }
         }
+    }
+
+    fn on_datagram_size(&mut self) {
+        self.controller.on_datagram_size(self.size.current());
+        self.pacer.set_datagram_size(self.size.current());
     }
 
     fn settle(&mut self, piece: Piece, fate: Fate, settle: &mut impl FnMut(Piece, Fate)) {
@@ -225,7 +243,7 @@ impl Link {
             outcome.inform(now, &mut *self.controller);
             self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
             self.probes = self.probes.max(outcome.probes);
-            self.on_lost(outcome.lost, &mut settle);
+            self.on_lost(now, outcome.lost, &mut settle);
             // A bare PING would only reveal the loss, a round trip before it is made good.
             let again = self.sent.in_flight().take(outcome.probes).flat_map(|packet| packet.pieces.iter().cloned());
             for piece in again.collect::<Vec<_>>() {
@@ -254,14 +272,16 @@ impl Link {
         fill: impl FnOnce(&mut Draft<'_>),
     ) -> Result<bool, SealError> {
         let wanted = more || self.has_eliciting();
-        let permit = self.permit(now, wanted);
+        let permit = self.permit(now, wanted, out.is_empty());
         let may_ack = self.received.ack_now() || (self.received.pending() && permit == Permit::Yes);
         if permit == Permit::No && !may_ack {
             return Ok(false);
         }
         let start = out.len();
         out.resize(start + HEADER_LEN, 0);
-        let end = start + self.datagram - TAG_LEN;
+        // What goes again because nothing is heard must get through, also where large datagrams do not any more.
+        let datagram = if self.probes > 0 { BASE } else { self.size.current() };
+        let end = start + datagram - TAG_LEN;
         let mut draft = Draft { out, end, contents: Contents::default(), eliciting: false };
         if may_ack {
             self.put_ack(now, &mut draft);
@@ -282,7 +302,9 @@ impl Link {
     }
 
     /// May an eliciting packet leave now? Only the pacer and the window say no, and a probe asks neither (LOS-10).
-    fn permit(&mut self, now: Instant, wanted: bool) -> Permit {
+    ///
+    /// The first of a batch waits until a batch may leave: a system call for each packet costs more than all else.
+    fn permit(&mut self, now: Instant, wanted: bool, first: bool) -> Permit {
         if self.probes > 0 {
             return Permit::Yes;
         }
@@ -290,14 +312,43 @@ impl Link {
             self.sent.on_app_limited();
             return Permit::No;
         }
-        if self.sent.bytes_in_flight() + self.datagram as u64 > self.controller.window() {
+        let datagram = self.size.current();
+        let batch = if first { self.pacer.quantum().max(datagram) } else { datagram };
+        let (window, in_flight) = (self.controller.window(), self.sent.bytes_in_flight());
+        let room = window.saturating_sub(in_flight);
+        if room < datagram as u64 || (in_flight > 0 && room < (batch as u64).min(window / 8)) {
             return Permit::No;
         }
-        if self.pacer.budget(now) < self.datagram {
-            self.paced_until = self.pacer.next_release(now, self.datagram).map(|at| at.max(now + GRANULARITY / 8));
+        if self.pacer.budget(now) < batch {
+            self.paced_until = self.pacer.next_release(now, batch).map(|at| at.max(now + GRANULARITY / 8));
             return Permit::No;
         }
         Permit::Yes
+    }
+
+    /// The size of full datagrams, in bytes of UDP payload.
+    pub(super) fn datagram(&self) -> usize {
+        self.size.current()
+    }
+
+    /// Appends a packet that tests a size, if that is due; it goes alone. It may exceed the window: a flow that fills its
+    /// window would never test anything, and there is one such packet at a time. Returns whether a packet was made.
+    // LOS-13.
+    pub(super) fn build_size_test(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<bool, SealError> {
+        let Some(size) = self.size.wanted(now) else { return Ok(false) };
+        // Only beside other packets, by whose acknowledgement its loss is noticed.
+        if self.probes > 0 || self.sent.eliciting_in_flight() == 0 {
+            return Ok(false);
+        }
+        let start = out.len();
+        out.resize(start + HEADER_LEN, 0);
+        frame::put_ping(out);
+        frame::put_padding(out, start + size - TAG_LEN - out.len());
+        out.resize(start + size, 0);
+        self.size.on_sent();
+        let contents = Contents { size_test: true, ..Contents::default() };
+        self.seal(now, &mut out[start..], true, contents)?;
+        Ok(true)
     }
 
     fn seal(&mut self, now: Instant, packet: &mut [u8], eliciting: bool, contents: Contents) -> Result<(), SealError> {
@@ -305,7 +356,11 @@ impl Link {
             self.sealer.update(now)?;
         }
         self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), packet)?;
-        self.sent.on_sent(now, packet.len(), eliciting, contents);
+        if contents.size_test {
+            self.sent.on_size_probe_sent(now, packet.len(), contents);
+        } else {
+            self.sent.on_sent(now, packet.len(), eliciting, contents);
+        }
         if eliciting {
             self.spoke = now;
             self.probes = self.probes.saturating_sub(1);
@@ -360,7 +415,7 @@ impl Link {
         out.resize(start + HEADER_LEN, 0);
         frame::put_close(out, code, text);
         out.resize(out.len() + TAG_LEN, 0);
-        debug_assert!(out.len() - start <= self.datagram);
+        debug_assert!(out.len() - start <= BASE);
         self.seal(now, &mut out[start..], false, Contents::default())
     }
 
@@ -385,9 +440,7 @@ pub(super) enum Fate {
     Lost,
 }
 
-/// The smallest datagram that a session can work with.
-pub(super) const MIN_DATAGRAM: usize = 1200;
-const _: () = assert!(MIN_DATAGRAM > OVERHEAD + frame::MAX_CLOSE_TEXT + 4);
+const _: () = assert!(BASE > OVERHEAD + frame::MAX_CLOSE_TEXT + 4);
 
 /// Ranges of blocks as a set.
 pub(super) fn set_of(ranges: &[Range<u64>]) -> RangeSet {
