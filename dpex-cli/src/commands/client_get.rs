@@ -48,6 +48,10 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     let settings = context.settings(Role::Client)?;
     let patience = patience(&settings, receiving)?;
     let to = target(&settings, receiving.to.as_deref())?;
+    if is_stdout(&to) && context.ui.json {
+        return Err(CliError::usage("--to - and --json would both write to standard output")
+            .hint("leave one of them out: with --to -, what is said goes to standard error"));
+    }
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
     let mut plan = Plan {
@@ -103,11 +107,20 @@ fn patience(settings: &Settings, receiving: &Receiving) -> CliResult<Duration> {
 }
 
 /// The folder to receive into.
-pub(super) fn target(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
+fn target(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
     match typed {
         Some(dir) => Ok(dir.to_owned()),
         None => settings.path("to"),
     }
+}
+
+/// The folder that is looked at, by a command that receives nothing.
+pub(super) fn looked_at(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
+    let to = target(settings, typed)?;
+    if is_stdout(&to) {
+        return Err(CliError::usage("--to - holds no files to compare with").hint("name a folder with --to DIR"));
+    }
+    Ok(to)
 }
 
 fn is_stdout(to: &Path) -> bool {
@@ -154,15 +167,18 @@ impl Plan {
         // A server's numbers: any of them may come.
         let bytes = sizes.fold(0, u64::saturating_add);
         let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
-        let mut files = Vec::new();
+        let (mut folders, mut files) = (Vec::new(), Vec::new());
         for entry in chosen.entries {
             match entry.kind {
-                EntryKind::Folder(_) => self.make_folder(&entry.path, &mut transfers, &mut tally).await?,
+                EntryKind::Folder(_) => folders.push(entry.path),
                 EntryKind::File(meta) => files.push((entry.path, meta)),
             }
         }
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
         self.check_room(&mut waiting, origin).await?;
+        for path in folders {
+            self.make_folder(&path, &mut transfers, &mut tally).await?;
+        }
         waiting.reverse();
         let job =
             Job { line: &mut *line, store: &self.store, origin, leftover: self.leftover, ledger: &mut self.ledger };
