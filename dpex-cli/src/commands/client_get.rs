@@ -3,6 +3,7 @@
 mod choose;
 pub(super) mod compare;
 mod job;
+mod room;
 mod stdout;
 mod tally;
 mod target;
@@ -20,9 +21,9 @@ use super::{Context, failures, runtime};
 use crate::args::{GetArgs, GetallArgs, Receiving, WhichServer};
 use crate::backends;
 use crate::config::Settings;
-use crate::error::{Blame, CliError, CliResult};
+use crate::error::{CliError, CliResult};
 use crate::home::{Ledger, Role};
-use crate::ui::{self, Transfers, size};
+use crate::ui::{self, Transfers};
 
 use choose::Wanted;
 use compare::Verdict;
@@ -175,7 +176,7 @@ impl Plan {
             }
         }
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
-        self.check_room(&mut waiting, origin).await?;
+        room::check(&*self.store, &mut waiting, &origin).await?;
         for path in folders {
             self.make_folder(&path, &mut transfers, &mut tally).await?;
         }
@@ -228,29 +229,6 @@ impl Plan {
             shown.end(&line, &end)?;
         }
         Ok(wishes)
-    }
-
-    /// Looks whether all of it will fit before the first byte is asked for. What is here in part has its room already.
-    async fn check_room(&self, wishes: &mut [Wish], origin: Fingerprint) -> CliResult {
-        let Some(room) = self.store.room().await else { return Ok(()) };
-        let mut needed = 0_u64;
-        for wish in wishes.iter_mut().filter(|wish| !wish.compare) {
-            let mut missing = wish.meta.size;
-            if missing > room {
-                // Only then is it worth a look at what is here of it. Whoever else receives it is met later.
-                wish.held = self.store.held(&wish.path, &origin).await.ok().flatten();
-                let held = wish.held.iter().filter(|held| held.version == wish.meta.version);
-                let blocks: u64 = held.map(|held| held.values.len() as u64 * (1 << held.block_log2)).sum();
-                missing = missing.saturating_sub(blocks);
-            }
-            needed = needed.saturating_add(missing);
-        }
-        if needed <= room {
-            return Ok(());
-        }
-        let message = format!("the disk has room for {}, and {} are needed", size(room), size(needed));
-        Err(CliError::new(Blame::Disk, message)
-            .hint("make room, choose another folder with --to DIR, or fetch less at a time"))
     }
 }
 
