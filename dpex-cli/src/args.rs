@@ -111,18 +111,27 @@ Example:  dpex client init --name alice > alice.json")]
     Ls(LsArgs),
     /// Fetch files, folders, or what a pattern such as '*.pdf' matches
     #[command(after_help = "\
-Files that are here already are not fetched again, and a file that was interrupted goes on where it was:
-just run the same command again. \"Already here\" means: as it was when it was fetched, or of the same name, size
-and time. A file of another time is compared by its hash; one that differs is kept, unless --overwrite or
---rename is given.
+Files that are here already are not fetched again, and a file of more than 1 MiB that was interrupted
+goes on where it was: just run the same command again. \"Already here\" means: as it was when it was
+fetched, or of the same name, size and time. A file of the same size and another time is compared by
+its hash. One that differs is kept, unless --overwrite or --rename is given.
 
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),
-    /// Fetch everything on offer; a second run fetches only what is new or has changed
-    Getall(GetallArgs),
-    /// Compare what is here with what the server has, by content, and name what differs
+    /// Fetch everything on offer; a second run fetches only what is new, and with --overwrite what has changed
     #[command(after_help = "\
-Reads every file here and asks the server for its hash; nothing is fetched or changed.
+Run it as often as you like. What is here already is known by its version, size and time, without
+reading it; where only the time differs, the hashes are compared. What has changed on the server is
+fetched with --overwrite or --rename; otherwise the file here is kept, and the command ends with
+code 1. What is no longer on offer stays here.
+
+Example:  dpex client getall --overwrite --to ~/Downloads/office")]
+    Getall(GetallArgs),
+    /// Compare what is here with what the server has, by content, and name what differs or is missing
+    #[command(after_help = "\
+Reads every file here that is on offer, and asks the server for its hash; nothing is fetched or
+changed. Files that are only here are not looked at. Ends with code 7 if something differs, with 1 if
+something is missing here.
 
 Example:  dpex client verify photos --to ~/Downloads")]
     Verify(VerifyArgs),
@@ -202,16 +211,17 @@ pub(crate) struct Receiving {
     /// output [default: the current folder, or `to` in the settings]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
-    /// Replace files of the same name that differ in size or time
+    /// Replace files of the same name and other content
     #[arg(long, conflicts_with = "rename")]
     pub(crate) overwrite: bool,
-    /// Keep files of the same name that differ in size or time, and put the new one beside as `name (2)`
+    /// Keep files of the same name and other content, and put the new one beside as `name (2)`
     #[arg(long)]
     pub(crate) rename: bool,
-    /// Keep what had arrived of a file that has changed on the server since, as an ordinary file ending in .part
+    /// Keep what had arrived of a file that has changed on the server since, as an ordinary file `name (2).part`
     #[arg(long)]
     pub(crate) keep_changed_part: bool,
-    /// Give up after so long without progress, such as 90s or 10m [default: 2m]
+    /// Give up when nothing has come and the server has not answered for so long, such as 90s or 10m
+    /// [default: 2m, or `timeout` in the settings]
     #[arg(long, value_name = "TIME")]
     pub(crate) timeout: Option<String>,
     /// Also take names that other systems cannot hold, such as `a:b`, or that differ from another only in case
@@ -227,8 +237,8 @@ pub(crate) struct LsArgs {
     /// Also sizes and times
     #[arg(short)]
     pub(crate) long: bool,
-    /// Only files that are not in the target folder yet or differ from those there, in all folders: what `getall` would
-    /// be about
+    /// Only files, in all folders, that are not in the target folder yet, differ there in size or time, or have changed
+    /// on the server since they were fetched: what `getall` would look at
     #[arg(long)]
     pub(crate) new: bool,
     /// The target folder that --new looks at [default: the current folder, or `to` in the settings]
@@ -269,7 +279,7 @@ pub(crate) struct VerifyArgs {
 /// `dpex client getall`
 #[derive(Args, Debug)]
 pub(crate) struct GetallArgs {
-    /// Also compare the content of what is here already with the server's, by its hash
+    /// Also compare the content of what seems to be here already with the server's, by its hash
     #[arg(long)]
     pub(crate) verify: bool,
     /// Where to

@@ -3,6 +3,7 @@
 mod choose;
 pub(super) mod compare;
 mod job;
+mod room;
 mod stdout;
 mod tally;
 mod target;
@@ -20,9 +21,9 @@ use super::{Context, failures, runtime};
 use crate::args::{GetArgs, GetallArgs, Receiving, WhichServer};
 use crate::backends;
 use crate::config::Settings;
-use crate::error::{Blame, CliError, CliResult};
+use crate::error::{CliError, CliResult};
 use crate::home::{Ledger, Role};
-use crate::ui::{self, Transfers, size};
+use crate::ui::{self, Transfers};
 
 use choose::Wanted;
 use compare::Verdict;
@@ -48,6 +49,10 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     let settings = context.settings(Role::Client)?;
     let patience = patience(&settings, receiving)?;
     let to = target(&settings, receiving.to.as_deref())?;
+    if is_stdout(&to) && context.ui.json {
+        return Err(CliError::usage("--to - and --json would both write to standard output")
+            .hint("leave one of them out: with --to -, what is said goes to standard error"));
+    }
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
     let mut plan = Plan {
@@ -103,11 +108,20 @@ fn patience(settings: &Settings, receiving: &Receiving) -> CliResult<Duration> {
 }
 
 /// The folder to receive into.
-pub(super) fn target(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
+fn target(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
     match typed {
         Some(dir) => Ok(dir.to_owned()),
         None => settings.path("to"),
     }
+}
+
+/// The folder that is looked at, by a command that receives nothing.
+pub(super) fn looked_at(settings: &Settings, typed: Option<&Path>) -> CliResult<PathBuf> {
+    let to = target(settings, typed)?;
+    if is_stdout(&to) {
+        return Err(CliError::usage("--to - holds no files to compare with").hint("name a folder with --to DIR"));
+    }
+    Ok(to)
 }
 
 fn is_stdout(to: &Path) -> bool {
@@ -154,15 +168,18 @@ impl Plan {
         // A server's numbers: any of them may come.
         let bytes = sizes.fold(0, u64::saturating_add);
         let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
-        let mut files = Vec::new();
+        let (mut folders, mut files) = (Vec::new(), Vec::new());
         for entry in chosen.entries {
             match entry.kind {
-                EntryKind::Folder(_) => self.make_folder(&entry.path, &mut transfers, &mut tally).await?,
+                EntryKind::Folder(_) => folders.push(entry.path),
                 EntryKind::File(meta) => files.push((entry.path, meta)),
             }
         }
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
-        self.check_room(&mut waiting, origin).await?;
+        room::check(&*self.store, &mut waiting, &origin).await?;
+        for path in folders {
+            self.make_folder(&path, &mut transfers, &mut tally).await?;
+        }
         waiting.reverse();
         let job =
             Job { line: &mut *line, store: &self.store, origin, leftover: self.leftover, ledger: &mut self.ledger };
@@ -212,29 +229,6 @@ impl Plan {
             shown.end(&line, &end)?;
         }
         Ok(wishes)
-    }
-
-    /// Looks whether all of it will fit before the first byte is asked for. What is here in part has its room already.
-    async fn check_room(&self, wishes: &mut [Wish], origin: Fingerprint) -> CliResult {
-        let Some(room) = self.store.room().await else { return Ok(()) };
-        let mut needed = 0_u64;
-        for wish in wishes.iter_mut().filter(|wish| !wish.compare) {
-            let mut missing = wish.meta.size;
-            if missing > room {
-                // Only then is it worth a look at what is here of it. Whoever else receives it is met later.
-                wish.held = self.store.held(&wish.path, &origin).await.ok().flatten();
-                let held = wish.held.iter().filter(|held| held.version == wish.meta.version);
-                let blocks: u64 = held.map(|held| held.values.len() as u64 * (1 << held.block_log2)).sum();
-                missing = missing.saturating_sub(blocks);
-            }
-            needed = needed.saturating_add(missing);
-        }
-        if needed <= room {
-            return Ok(());
-        }
-        let message = format!("the disk has room for {}, and {} are needed", size(room), size(needed));
-        Err(CliError::new(Blame::Disk, message)
-            .hint("make room, choose another folder with --to DIR, or fetch less at a time"))
     }
 }
 

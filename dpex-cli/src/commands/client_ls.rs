@@ -5,7 +5,7 @@ use dpex_core::types::SharePath;
 use serde_json::json;
 
 use super::client_get::compare::{self, Verdict};
-use super::client_get::{store, target};
+use super::client_get::{looked_at, store};
 use super::connection::Prospect;
 use super::{Context, failures, runtime};
 use crate::args::LsArgs;
@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, args: &LsArgs) -> CliResult {
     let path = shelf_path(args.path.as_deref().unwrap_or(""))?;
     let prospect = Prospect::find(context, &settings, &args.server)?;
     let here = if args.new {
-        let to = target(&settings, args.to.as_deref())?;
+        let to = looked_at(&settings, args.to.as_deref())?;
         let ledger = context.home.part(Role::Client).fetched(prospect.name(), &to)?;
         Some((store(&settings, &to)?, ledger))
     } else {

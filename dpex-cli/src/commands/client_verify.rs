@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::client_get::compare::{self, Unknown};
-use super::client_get::{store, target};
+use super::client_get::{looked_at, store};
 use super::client_ls::shelf_path;
 use super::connection::Prospect;
 use super::{Context, failures, runtime};
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 8;
 pub(super) fn run(context: &Context, args: &VerifyArgs) -> CliResult {
     let settings = context.settings(Role::Client)?;
     let path = shelf_path(args.path.as_deref().unwrap_or(""))?;
-    let to = target(&settings, args.to.as_deref())?;
+    let to = looked_at(&settings, args.to.as_deref())?;
     let store = store(&settings, &to)?;
     let prospect = Prospect::find(context, &settings, &args.server)?;
     let verified = runtime::connected(prospect.connect(context, &settings), async |client| {

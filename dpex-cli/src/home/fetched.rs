@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use dpex_core::enrol::Slug;
@@ -100,7 +101,7 @@ impl Ledger {
                 if let Some(dir) = self.path.parent() {
                     create_folder(dir)?;
                 }
-                let file = OpenOptions::new().append(true).create(true).open(&self.path);
+                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
                 none.insert(BufWriter::new(file.map_err(|e| failed(e, &self.path))?))
             }
         };
@@ -141,6 +142,8 @@ fn parse(line: &[u8]) -> Option<(SharePath, Fetched)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn path(text: &str) -> SharePath {
@@ -166,6 +169,8 @@ mod tests {
         ledger.put(&path("b"), fetched(1)).expect("written");
         ledger.put(&path("b"), fetched(2)).expect("written");
         ledger.flush().expect("written");
+        let mode = std::fs::metadata(&ledger.path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "what somebody fetched is nobody's business");
         let again = Ledger::load(&memories, &server(), &here.join(".")).expect("read");
         assert_eq!(again.get(&path("a/\u{e9}\"x")), Some(&fetched(1)));
         assert_eq!(again.get(&path("b")), Some(&fetched(2)));

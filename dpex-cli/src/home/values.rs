@@ -5,8 +5,9 @@
 //! is damaged or gone is read again from the file that is served. The oldest go when there are too many.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,7 +106,7 @@ fn keep(dir: &Path, version: &Version, values: BTreeMap<u64, Digest>) -> io::Res
     bytes.extend_from_slice(&check);
     // Renamed, so that a reader never meets a half; not flushed, since the checksum knows a torn one.
     let draft = dir.join(".draft");
-    fs::write(&draft, &bytes)?;
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?.write_all(&bytes)?;
     fs::rename(&draft, &path)?;
     make_room(dir)
 }
@@ -136,6 +137,8 @@ fn make_room(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn values(numbers: std::ops::Range<u64>) -> BTreeMap<u64, Digest> {
@@ -148,7 +151,9 @@ mod tests {
         let dir = dir.path().join("values");
         keep(&dir, &Version([1; 16]), values(0..3)).expect("kept");
         keep(&dir, &Version([1; 16]), values(2..9)).expect("kept");
-        assert_eq!(read(&dir.join(Version([1; 16]).to_string())), values(0..9));
+        let kept = dir.join(Version([1; 16]).to_string());
+        assert_eq!(read(&kept), values(0..9));
+        assert_eq!(fs::metadata(&kept).expect("there").permissions().mode() & 0o777, 0o600);
         assert!(read(&dir.join(Version([2; 16]).to_string())).is_empty());
     }
 

@@ -52,14 +52,17 @@ fn a_file_larger_than_the_disk_is_refused_before_a_byte_of_it_is_written() {
 fn files_that_would_not_all_fit_are_refused_before_the_first() {
     let site = Site::new();
     let alice = site.enrol("alice");
-    for name in ["a", "b"] {
+    for name in ["docs/a", "b"] {
         put(&site.shelf("alice").join(name), 5 << 20, name);
     }
     let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=8m") else { return };
     let _server = site.serve();
-    let ended = alice.run(&["-q", "client", "getall", "--to", "disk"]);
-    ended.fails(6, "the disk has room for 8.4 MB, and 10 MB are needed", "fetch less at a time");
-    assert_eq!(disk.names(), [""; 0]);
+    // Also into a folder that is not there yet, and without leaving one.
+    for to in ["disk", "disk/new/deep"] {
+        let ended = alice.run(&["-q", "client", "getall", "--to", to]);
+        ended.fails(6, "the disk has room for 8.4 MB, and 10 MB are needed", "fetch less at a time");
+        assert_eq!(disk.names(), [""; 0]);
+    }
     alice.run(&["client", "get", "b", "--to", "disk"]).ok();
     assert_eq!(disk.names(), ["b"]);
 }

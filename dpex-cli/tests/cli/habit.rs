@@ -137,6 +137,12 @@ fn a_file_goes_to_standard_output_and_nothing_else_does() {
     for words in [&["client", "getall", "--to", "-"][..], &["client", "get", "small", "large", "--to", "-"]] {
         alice.run(words).fails(2, "--to - takes exactly one file", "name one file");
     }
+    let both = alice.run(&["--json", "client", "get", "small", "--to", "-"]);
+    assert_eq!(both.code, Some(2), "{both:?}");
+    assert!(both.stderr.contains("--to - and --json would both write to standard output"), "{both:?}");
+    for words in [&["client", "verify", "--to", "-"][..], &["client", "ls", "--new", "--to", "-"]] {
+        alice.run(words).fails(2, "--to - holds no files to compare with", "--to DIR");
+    }
     let missing = alice.run(&["-q", "client", "get", "nothing", "--to", "-"]);
     missing.fails_after(&["nothing  failed: it is not on offer"], 5, "it is not on offer", "client ls");
 }

@@ -29,7 +29,7 @@ const COMPARED_AT_ONCE: usize = 8;
 /// How often a file is begun anew that changes while it is sent, or whose part is lost.
 const TRIES: u32 = 5;
 /// Files of more bytes may be here in part.
-const BLOCK: u64 = 1 << 20;
+pub(super) const BLOCK: u64 = 1 << 20;
 
 /// A file that is to be here.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use dpex_core::store::{
     EntryKind, FileStore, Held, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError, Whole,
 };
 use dpex_core::types::{Fingerprint, SharePath};
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, access, statvfs};
 use tokio::sync::OnceCell;
 
 use crate::backends::{Receive, is_url};
@@ -49,12 +49,16 @@ impl Target {
     }
 }
 
-/// Could a folder of this name be made? Whether it will be, only making it shows.
-fn may_be_made(root: &Path) -> io::Result<()> {
+/// The nearest of a path and those above it that is there. A link that leads nowhere is there, and in the way.
+fn above(root: &Path) -> &Path {
     let here = Path::new(".");
     let mut above = root.ancestors().map(|path| if path.as_os_str().is_empty() { here } else { path });
-    // A link that leads nowhere is there, and in the way.
-    let above = above.find(|path| path.symlink_metadata().is_ok()).unwrap_or(here);
+    above.find(|path| path.symlink_metadata().is_ok()).unwrap_or(here)
+}
+
+/// Could a folder of this name be made? Whether it will be, only making it shows.
+fn may_be_made(root: &Path) -> io::Result<()> {
+    let above = above(root);
     if !above.metadata()?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
@@ -122,7 +126,16 @@ impl FileStore for Target {
     }
 
     async fn room(&self) -> Option<u64> {
-        self.store.get()?.room().await
+        match self.store.get() {
+            Some(store) => store.room().await,
+            // It will be made on the disk of what is above it.
+            None => {
+                let root = self.root.clone();
+                let asked = tokio::task::spawn_blocking(move || statvfs(above(&root)));
+                let disk = asked.await.ok()?.ok()?;
+                Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+            }
+        }
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
