@@ -231,7 +231,7 @@ async fn a_link_out_of_a_shelf_is_not_served_and_one_out_of_the_target_is_not_wr
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_of_ciphertext_is_a_lost_datagram_and_never_other_content() {
     let house = House::new().await;
-    let content = noise(1_000_000, "content");
+    let content = noise(12_000_000, "content");
     house.offer("file", &content);
     let count = Arc::new(AtomicUsize::new(0));
     let flipped = Arc::clone(&count);
@@ -248,7 +248,8 @@ async fn a_flipped_bit_of_ciphertext_is_a_lost_datagram_and_never_other_content(
     fetched(&client, "file", &house.folder("in")).await;
     client.close().await;
     assert!(fs::read(house.folder("in/file")).expect("there") == content);
-    assert!(count.load(Ordering::Relaxed) > 800, "there were some to flip");
+    let count = count.load(Ordering::Relaxed);
+    assert!(count > 150, "there were some to flip: {count}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

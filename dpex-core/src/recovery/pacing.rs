@@ -55,10 +55,11 @@ impl Pacer {
         usize::try_from(self.tokens.max(0) / TOKENS_PER_BYTE).unwrap_or(usize::MAX)
     }
 
-    /// What is worth a system call: half of what a full bucket holds, and no more than one call takes.
+    /// What is worth a system call: half of what may leave in 1 ms, at least a datagram, and no more than one call takes.
     #[must_use]
     pub fn quantum(&self) -> usize {
-        usize::try_from(self.burst() / 2 / TOKENS_PER_BYTE).unwrap_or(usize::MAX).min(MAX_QUANTUM)
+        let half = usize::try_from(self.earned(BURST_TIME) / 2 / TOKENS_PER_BYTE).unwrap_or(usize::MAX);
+        half.min(MAX_QUANTUM).max(usize::try_from(self.datagram).unwrap_or(usize::MAX))
     }
 
     /// Bytes left, within the budget or not.

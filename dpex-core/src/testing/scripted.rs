@@ -196,12 +196,15 @@ impl Scripted {
 
     /// Acknowledges everything, again and again, until the victim has nothing more to say or `rounds` are over.
     pub fn attend(&mut self, victim: &mut impl Victim, rounds: usize) {
+        // What the pacer holds back after one acknowledgement comes before the next.
+        let mut silent = 0;
         for _ in 0..rounds {
             let before = self.heard.packets.count();
             self.wait(victim, Duration::from_millis(20));
             self.ack(victim);
             self.listen(victim);
-            if self.heard.packets.count() == before {
+            silent = if self.heard.packets.count() == before { silent + 1 } else { 0 };
+            if silent == 2 {
                 return;
             }
         }

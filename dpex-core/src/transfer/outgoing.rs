@@ -143,6 +143,12 @@ impl Outgoing {
         self.reading -= block.len;
     }
 
+    /// Where the next piece to send begins, if there is one.
+    #[must_use]
+    pub fn next_offset(&self) -> Option<u64> {
+        self.kept.values().find_map(|kept| kept.unsent.first()).map(|range| range.start)
+    }
+
     /// Takes the next piece to send, of at most `most` bytes and inside one block; opens a block if the credit covers it
     /// (XFR-8).
     pub fn take(&mut self, most: usize, credit: &mut Allowance) -> Option<Portion<'_>> {

@@ -11,6 +11,8 @@ pub const MAX_ACK_RANGES: usize = 256;
 pub const MAX_CLOSE_TEXT: usize = 255;
 /// Bytes of a DATA frame before its content, at most: type, transfer, offset, length.
 pub const DATA_OVERHEAD: usize = 1 + 8 + 8 + 2;
+/// Room in a packet that is not worth a frame.
+pub const SCRAP: usize = DATA_OVERHEAD + 16;
 /// Bytes of a ZEROS frame, at most: type, transfer, offset, length.
 pub const ZEROS_LEN: usize = 1 + 8 + 8 + 8;
 /// Bytes of a CONTROL frame before its content, at most: type, offset, length.
@@ -286,6 +288,12 @@ pub fn put_control(out: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     put_varint(out, offset);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Bytes of a DATA frame before its content.
+#[must_use]
+pub fn data_overhead(transfer: u64, offset: u64) -> usize {
+    1 + varint_len(transfer) + varint_len(offset) + 2
 }
 
 /// Appends a DATA frame with an explicit length; `bytes` is neither empty nor longer than 65,535.

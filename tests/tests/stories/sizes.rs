@@ -1,5 +1,7 @@
 //! How large datagrams become, and what happens when they do not pass any more.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use dpex_core::testing::sweep;
 use dpex_core::testing::world::{ClientConfig, ClientId, LinkConfig, ServerConfig, Way, World};
 
@@ -24,7 +26,8 @@ fn datagram(world: &World) -> usize {
 fn datagrams_become_as_large_as_the_path_takes() {
     const SIZE: u64 = 3072 * KIB;
     sweep(SEEDS, |seed| {
-        let paths = [(1200, 1200), (1300, 1200), (1400, 1372), (1464, 1452), (1500, 1472), (9000, 8972), (65_507, 65_000)];
+        let paths =
+            [(1200, 1200), (1300, 1200), (1400, 1372), (1464, 1452), (1500, 1472), (9000, 8972), (65_507, 65_000)];
         let (mtu, found) = paths[usize::try_from(seed).expect("small") % paths.len()];
         let (mut world, client) = meet(seed, |world| LinkConfig { mtu, ..ordinary(world.rng()) });
         let path = shelve(&world, "file", SIZE);
@@ -38,8 +41,9 @@ fn datagrams_become_as_large_as_the_path_takes() {
 }
 
 #[test]
-fn random_loss_keeps_datagrams_from_growing_no_more_than_it_delays_everything() {
+fn random_loss_rarely_keeps_datagrams_from_growing() {
     const SIZE: u64 = 4096 * KIB;
+    let small = AtomicUsize::new(0);
     sweep(SEEDS, |seed| {
         let (mut world, client) = meet(seed, |world| LinkConfig { loss: 0.05, ..ordinary(world.rng()) });
         let path = shelve(&world, "file", SIZE);
@@ -47,10 +51,12 @@ fn random_loss_keeps_datagrams_from_growing_no_more_than_it_delays_everything() 
         let id = world.get(client, &path, None).expect("connected");
         finish(&mut world, client, &[id]);
         assert_whole(&world, client, id, "file", SIZE);
-        // Three tests of one size in a row are lost once in 8,000 times.
-        assert_eq!(datagram(&world), 1472);
+        small.fetch_add(usize::from(datagram(&world) < 1472), Ordering::Relaxed);
         world.assert_quiet();
     });
+    // Three tests of one size in a row are lost once in 8,000 times.
+    let small = small.into_inner();
+    assert!(small <= 3, "{small} times");
 }
 
 #[test]

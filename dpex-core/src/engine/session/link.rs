@@ -12,7 +12,7 @@ use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, Sessi
 use crate::suite::{CipherSuite, CryptoError};
 use crate::transfer::{ControlReceiver, ControlSender};
 use crate::types::RangeSet;
-use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES};
+use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES, SCRAP};
 use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
 
 /// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
@@ -66,6 +66,8 @@ pub(super) struct Link {
     pub(super) control_out: ControlSender,
     pub(super) control_in: ControlReceiver,
     size: SizeSearch,
+    /// A full datagram has left: larger ones would be of use.
+    filled: bool,
     /// When the last packet was opened.
     pub(super) heard: Instant,
     /// When the last eliciting packet left.
@@ -107,6 +109,7 @@ impl Link {
             control_out: ControlSender::default(),
             control_in: ControlReceiver::default(),
             size: SizeSearch::new(max_datagram),
+            filled: false,
             heard: now,
             spoke: now,
             // REC-2.
@@ -290,6 +293,10 @@ impl Link {
             self.put_own(&mut draft);
             fill(&mut draft);
             self.put_ping(&mut draft);
+            // All packets of a batch but the last must have one size, and a few bytes are no reason to end it.
+            if draft.eliciting && draft.room() < SCRAP {
+                frame::put_padding(draft.out, draft.room());
+            }
         }
         let Draft { out, contents, eliciting, .. } = draft;
         if out.len() == start + HEADER_LEN {
@@ -297,13 +304,15 @@ impl Link {
             return Ok(false);
         }
         out.resize(out.len() + TAG_LEN, 0);
+        self.filled |= out.len() - start == datagram;
         self.seal(now, &mut out[start..], eliciting, contents)?;
         Ok(true)
     }
 
     /// May an eliciting packet leave now? Only the pacer and the window say no, and a probe asks neither (LOS-10).
     ///
-    /// The first of a batch waits until a batch may leave: a system call for each packet costs more than all else.
+    /// Once one of them has said no, it is worth waiting until there is room for a batch: a system call for each packet
+    /// costs more than all else.
     fn permit(&mut self, now: Instant, wanted: bool, first: bool) -> Permit {
         if self.probes > 0 {
             return Permit::Yes;
@@ -313,13 +322,15 @@ impl Link {
             return Permit::No;
         }
         let datagram = self.size.current();
-        let batch = if first { self.pacer.quantum().max(datagram) } else { datagram };
+        let batch = self.pacer.quantum();
         let (window, in_flight) = (self.controller.window(), self.sent.bytes_in_flight());
         let room = window.saturating_sub(in_flight);
-        if room < datagram as u64 || (in_flight > 0 && room < (batch as u64).min(window / 8)) {
+        let is_worth_it = !first || in_flight == 0 || room >= (batch as u64).min(window / 8);
+        if room < datagram as u64 || !is_worth_it {
             return Permit::No;
         }
-        if self.pacer.budget(now) < batch {
+        let is_waiting = self.paced_until.is_some_and(|until| now < until);
+        if self.pacer.budget(now) < if is_waiting { batch } else { datagram } {
             self.paced_until = self.pacer.next_release(now, batch).map(|at| at.max(now + GRANULARITY / 8));
             return Permit::No;
         }
@@ -335,11 +346,11 @@ impl Link {
     /// window would never test anything, and there is one such packet at a time. Returns whether a packet was made.
     // LOS-13.
     pub(super) fn build_size_test(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<bool, SealError> {
-        let Some(size) = self.size.wanted(now) else { return Ok(false) };
         // Only beside other packets, by whose acknowledgement its loss is noticed.
-        if self.probes > 0 || self.sent.eliciting_in_flight() == 0 {
+        if !self.filled || self.probes > 0 || self.sent.eliciting_in_flight() == 0 {
             return Ok(false);
         }
+        let Some(size) = self.size.wanted(now) else { return Ok(false) };
         let start = out.len();
         out.resize(start + HEADER_LEN, 0);
         frame::put_ping(out);

@@ -8,7 +8,7 @@ use crate::transfer::{
     Allowance, Block, Content, ControlSender, DEFAULT_BLOCK_LOG2, Geometry, Outgoing, Portion, Violation,
 };
 use crate::types::{Digest, RangeSet, SharePath};
-use crate::wire::frame::{self, DATA_OVERHEAD, ZEROS_LEN};
+use crate::wire::frame::{self, SCRAP, ZEROS_LEN};
 use crate::wire::message::{FailCode, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Message, RequestId, Resume, entry_len};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,9 +20,8 @@ const MAX_BACKLOG: usize = 256 * 1024;
 const MAX_LISTINGS: usize = 8;
 /// Files open at once.
 const MAX_OPEN: usize = 64;
-/// The smallest remainder of a packet worth a further DATA frame. There is room for a ZEROS frame then, too.
-const MIN_PIECE: usize = 16;
-const _: () = assert!(ZEROS_LEN <= DATA_OVERHEAD + MIN_PIECE);
+// What is worth a DATA frame has room for a ZEROS frame, too.
+const _: () = assert!(ZEROS_LEN <= SCRAP);
 
 #[derive(Debug)]
 pub(super) struct Serving {
@@ -437,8 +436,9 @@ impl Serving {
         for &id in &self.ready {
             let Some(Request::Sending(s)) = self.requests.get_mut(&id) else { continue };
             let before = s.out.ahead();
-            while draft.room() >= DATA_OVERHEAD + MIN_PIECE {
-                let Some(portion) = s.out.take(draft.room() - DATA_OVERHEAD, &mut self.allowance) else { break };
+            while let Some(offset) = s.out.next_offset().filter(|_| draft.room() >= SCRAP) {
+                let most = draft.room() - frame::data_overhead(id, offset);
+                let Some(portion) = s.out.take(most, &mut self.allowance) else { break };
                 match &portion {
                     Portion::Bytes(offset, bytes) => frame::put_data(draft.out, id, *offset, bytes),
                     Portion::Zeros(range) => frame::put_zeros(draft.out, id, range.start, range.end - range.start),
@@ -451,7 +451,7 @@ impl Serving {
             if !s.out.has_unsent() {
                 idle.push(id);
             }
-            if draft.room() < DATA_OVERHEAD + MIN_PIECE {
+            if draft.room() < SCRAP {
                 break;
             }
         }
