@@ -33,8 +33,8 @@ pub struct Datagram {
 
 /// A bound datagram socket.
 ///
-/// Its datagrams carry "don't fragment" where there is such a thing: the engine is to search for the path's MTU with
-/// datagrams that must be lost when they are too large. Today it sends 1200 bytes.
+/// Its datagrams carry "don't fragment" where there is such a thing: the engine searches for the path's MTU with
+/// datagrams that must be lost when they are too large.
 #[async_trait]
 pub trait Transport: Debug + Send + Sync {
     /// Sends all datagrams of a transmit. Returning `Ok` promises nothing about arrival; a datagram the system
