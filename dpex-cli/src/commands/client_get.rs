@@ -55,13 +55,17 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     }
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
+    let stdout = is_stdout(&to).then(Stdout::default);
     let mut plan = Plan {
         existing: existing(&settings, receiving)?,
         leftover: if receiving.keep_changed_part { Leftover::Keep } else { Leftover::Replace },
         verify,
-        store: store(&settings, &to)?,
+        store: match &stdout {
+            Some(stdout) => Arc::new(stdout.clone()),
+            None => store(&settings, &to)?,
+        },
         ledger: context.home.part(Role::Client).fetched(prospect.name(), &to)?,
-        single: is_stdout(&to),
+        stdout,
     };
     let connect = Line::connect(context, &settings, &prospect, patience);
     let tally = runtime::block_on(runtime::lasting(connect, async |line| {
@@ -130,9 +134,6 @@ fn is_stdout(to: &Path) -> bool {
 
 /// What opens that folder.
 pub(super) fn store(settings: &Settings, to: &Path) -> CliResult<Arc<dyn FileStore>> {
-    if is_stdout(to) {
-        return Ok(Arc::new(Stdout::default()));
-    }
     Ok(Arc::new(Folder::new(to.to_owned(), backends::client_store(settings, to)?)?))
 }
 
@@ -144,8 +145,8 @@ struct Plan {
     verify: bool,
     store: Arc<dyn FileStore>,
     ledger: Ledger,
-    /// The store takes just one file.
-    single: bool,
+    /// The same, if it is standard output. It takes just one file.
+    stdout: Option<Stdout>,
 }
 
 impl Plan {
@@ -157,7 +158,7 @@ impl Plan {
         wanted: &Wanted<'_>,
     ) -> CliResult<Tally> {
         let chosen = wanted.choose(line.client()).await?;
-        if self.single {
+        if self.stdout.is_some() {
             check_single(&chosen.entries, &chosen.unmatched)?;
         }
         for word in &chosen.unmatched {
@@ -181,8 +182,14 @@ impl Plan {
             self.make_folder(&path, &mut transfers, &mut tally).await?;
         }
         waiting.reverse();
-        let job =
-            Job { line: &mut *line, store: &self.store, origin, leftover: self.leftover, ledger: &mut self.ledger };
+        let job = Job {
+            line: &mut *line,
+            store: &self.store,
+            stdout: self.stdout.as_ref(),
+            origin,
+            leftover: self.leftover,
+            ledger: &mut self.ledger,
+        };
         let not_begun = job.run(waiting, &mut transfers, &mut tally).await?;
         tally.not_begun(not_begun);
         if let Err(error) = self.store.settle().await {
@@ -196,7 +203,7 @@ impl Plan {
     }
 
     async fn make_folder(&self, path: &SharePath, shown: &mut Transfers, tally: &mut Tally) -> CliResult {
-        if self.single {
+        if self.stdout.is_some() {
             return Ok(());
         }
         if let Err(e) = self.store.make_folder(path).await {

@@ -1,6 +1,7 @@
 //! Fetching as a habit: what a second run takes for here, what is new, what differs, and one file to standard output.
 
 use std::fs;
+use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -145,6 +146,29 @@ fn a_file_goes_to_standard_output_and_nothing_else_does() {
     }
     let missing = alice.run(&["-q", "client", "get", "nothing", "--to", "-"]);
     missing.fails_after(&["nothing  failed: it is not on offer"], 5, "it is not on offer", "client ls");
+}
+
+#[test]
+fn whoever_has_read_enough_of_a_file_on_standard_output_ends_the_command_silently_and_with_success() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for (name, len) in [("small", 300_000), ("large", 100_000_000)] {
+        put(&site.shelf("alice").join(name), len, name);
+    }
+    let mut server = site.serve();
+    for name in ["small", "large"] {
+        let mut command = alice.command(&["-q", "client", "get", name, "--to", "-"]);
+        let mut get = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut beginning = [0; 5000];
+        let mut stdout = get.stdout.take().expect("piped");
+        stdout.read_exact(&mut beginning).expect("the file comes");
+        drop(stdout);
+        assert_eq!(beginning[..], fs::read(site.shelf("alice").join(name)).expect("there")[..5000]);
+        let output = get.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(0), ""), "{name}");
+        let told = server.wait_for("aborted", |_| true);
+        assert_eq!((&told["path"], &told["by"], &told["why"]), (&name.into(), &"peer".into(), &"cancelled".into()));
+    }
 }
 
 #[test]

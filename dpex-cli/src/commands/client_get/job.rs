@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::compare::{self, Unknown};
+use super::stdout::Stdout;
 use super::tally::Tally;
 use crate::commands::line::Line;
 use crate::error::{Blame, CliError, CliResult};
@@ -56,6 +57,8 @@ impl Wish {
 pub(super) struct Job<'a, 'l> {
     pub(super) line: &'a mut Line<'l>,
     pub(super) store: &'a Arc<dyn FileStore>,
+    /// The same, if it is standard output.
+    pub(super) stdout: Option<&'a Stdout>,
     pub(super) origin: Fingerprint,
     pub(super) leftover: Leftover,
     pub(super) ledger: &'a mut Ledger,
@@ -135,6 +138,10 @@ impl Job<'_, '_> {
             };
             let Some(UnderWay { wish, line }) = under_way.remove(&path) else { continue };
             comparing -= usize::from(wish.compare);
+            // The server has been told that no more is wanted.
+            if let Some(closed) = self.stdout.and_then(Stdout::closed) {
+                return Err(closed);
+            }
             if !matches!(outcome, Outcome::Failed(Failure::Disconnected)) {
                 self.line.progressed();
             }
