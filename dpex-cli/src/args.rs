@@ -116,6 +116,10 @@ goes on where it was: just run the same command again. \"Already here\" means: a
 fetched, or of the same name, size and time. A file of the same size and another time is compared by
 its hash. One that differs is kept, unless --overwrite or --rename is given.
 
+With --to - each block is written when it is verified, and cannot be taken back. If the file changes
+on the server meanwhile, or its rest never comes, a part of it is out and the command ends with
+another code than 0: trust nothing of it before it has ended with 0.
+
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),
     /// Fetch everything on offer; a second run fetches only what is new, and with --overwrite what has changed

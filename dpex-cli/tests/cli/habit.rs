@@ -172,6 +172,29 @@ fn whoever_has_read_enough_of_a_file_on_standard_output_ends_the_command_silentl
 }
 
 #[test]
+fn that_a_file_on_standard_output_is_not_whole_is_told_by_the_exit_code_as_the_help_says() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let file = site.shelf("alice").join("large");
+    put(&file, 200_000_000, "before");
+    let before = fs::read(&file).expect("there");
+    let _server = site.serve();
+    let mut command = alice.command(&["client", "get", "large", "--to", "-"]);
+    let mut get = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut out = vec![0; 5000];
+    get.stdout.as_mut().expect("piped").read_exact(&mut out).expect("the file comes");
+    put(&file, 200_000_000, "after");
+    let output = get.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: failed to get `large`: "), "{said}");
+    out.extend(output.stdout);
+    assert!(out.len() < before.len() && before.starts_with(&out), "of one version, and not all");
+    let help = alice.ok(&["client", "get", "--help"]);
+    assert!(help.contains("trust nothing of it before it has ended with 0"), "{help}");
+}
+
+#[test]
 fn what_had_arrived_of_a_file_that_changed_since_is_replaced_or_kept() {
     for (flags, kept) in [(&[][..], 0), (&["--keep-changed-part"], 1)] {
         let site = Site::new();
