@@ -127,7 +127,8 @@ Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
 Run it as often as you like. What is here already is known by its version, size and time, without
 reading it; where only the time differs, the hashes are compared. What has changed on the server is
 fetched with --overwrite or --rename; otherwise the file here is kept, and the command ends with
-code 1. What is no longer on offer stays here.
+code 1. What is no longer on offer stays here. Files that are here already are counted, and named
+with -v or --json.
 
 Example:  dpex client getall --overwrite --to ~/Downloads/office")]
     Getall(GetallArgs),

@@ -122,6 +122,37 @@ fn verify_names_what_differs_what_is_missing_and_nothing_else() {
 }
 
 #[test]
+fn what_is_here_already_is_counted_and_named_only_to_whoever_asked() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for name in ["a", "b", "c"] {
+        put(&site.shelf("alice").join(name), 3000, name);
+    }
+    let _server = site.serve();
+    let said = |words: &[&str]| {
+        let ended = alice.run(&[&["client"], words, &["--to", "in"]].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        // Told only if it takes a while.
+        ended.stderr.replace("connecting to bobs-files\n", "")
+    };
+    said(&["getall"]);
+    assert_eq!(said(&["getall"]), "0 fetched (0 B), 3 already here\n");
+    assert_eq!(said(&["getall", "--verify"]), "0 fetched (0 B), 3 already here\n");
+    assert_eq!(said(&["getall", "-q"]), "");
+    let asked = said(&["getall", "-v"]);
+    assert!(asked.lines().any(|line| line == "b  already here"), "{asked}");
+    assert_eq!(said(&["get", "b"]), "b  already here\n0 fetched (0 B), 1 already here\n");
+    let told = records(&getall(&alice, &[]));
+    assert_eq!(told.iter().filter(|record| record["result"] == "skipped").count(), 3, "{told:?}");
+    // What came, or could not, is always named.
+    put(&site.shelf("alice").join("b"), 2000, "another");
+    fs::remove_file(alice.path("in/c")).expect("ours");
+    let ended = alice.run(&["client", "getall", "--to", "in"]);
+    assert!(ended.stderr.contains("b  failed: ") && ended.stderr.contains("\nc  3.0 KB  "), "{ended:?}");
+    assert!(ended.stderr.contains("\n1 fetched (3.0 KB), 1 already here, 1 failed\n"), "{ended:?}");
+}
+
+#[test]
 fn a_file_goes_to_standard_output_and_nothing_else_does() {
     let site = Site::new();
     let alice = site.enrol("alice");
