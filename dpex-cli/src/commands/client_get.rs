@@ -181,7 +181,7 @@ impl Plan {
             }
         }
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
-        room::check(&*self.store, &mut waiting, &origin).await?;
+        room::check(&*self.store, &mut waiting, 0, &origin).await?;
         for path in folders {
             self.make_folder(&path, &mut transfers, &mut tally).await?;
         }

@@ -62,6 +62,13 @@ pub(crate) enum End {
     Failed(String),
 }
 
+impl Transfer {
+    /// Bytes of it that are still to come.
+    pub(crate) fn missing(&self) -> u64 {
+        self.size.saturating_sub(self.have)
+    }
+}
+
 impl Transfers {
     /// Begins to show so many bytes.
     pub(crate) fn begin(ui: Ui, bytes: u64, now: Instant) -> Self {

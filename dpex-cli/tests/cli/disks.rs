@@ -68,6 +68,28 @@ fn files_that_would_not_all_fit_are_refused_before_the_first() {
 }
 
 #[test]
+fn room_for_a_file_that_was_compared_first_is_looked_for_when_it_is_known_that_it_is_fetched() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = put(&site.shelf("alice").join("a"), 3 << 20, "a");
+    put(&site.shelf("alice").join("b"), 3 << 20, "b");
+    let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=8m") else { return };
+    // Of the same size, so that only its content tells: until then it may need nothing.
+    let other = put(&disk.0.join("b"), 3 << 20, "other");
+    fs::File::open(disk.0.join("b")).and_then(|b| b.set_modified(std::time::UNIX_EPOCH)).expect("ours");
+    let _server = site.serve();
+    for (flag, fetched) in [("--overwrite", 1), ("--rename", 0)] {
+        let ended = alice.run(&["client", "getall", flag, "--to", "disk", "--json"]);
+        assert_eq!((ended.code, summary(&ended)), (Some(6), (fetched, 1 - fetched, 1)), "{ended:?}");
+        let told = ended.stderr.lines().find(|line| line.starts_with("error: ")).expect("told");
+        assert!(told.starts_with("error: failed to store `b`: the disk has room for "), "{ended:?}");
+        assert!(told.ends_with(" MB are needed"), "{ended:?}");
+        assert_eq!(disk.names(), ["a", "b"]);
+        assert_eq!((hash(&disk.0.join("a")), hash(&disk.0.join("b"))), (served, other));
+    }
+}
+
+#[test]
 fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_goes_on() {
     let site = Site::new();
     let alice = site.enrol("alice");
