@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::site::{Site, hash, put, summary, text};
 
 /// A disk in memory, gone with this value.
@@ -98,6 +100,8 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_go
     let _server = site.serve();
     let mut get = alice.start(&["client", "get", "big", "--to", "disk", "--json"]);
     get.wait_for("progress", |_| true);
+    // It must not be done before the disk is full, however busy the machine is.
+    get.signal(Signal::STOP);
     let filler = disk.0.join("filler");
     let taken = fs::File::create(&filler).expect("writable");
     let all = rustix::fs::FallocateFlags::empty();
@@ -106,10 +110,15 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_go
     while rustix::fs::fallocate(&taken, all, at, 1 << 20).is_ok() {
         at += 1 << 20;
     }
+    // As a child has it that another test forks just now, until it becomes a program of its own.
+    let inherited = taken.try_clone().expect("one more");
+    get.signal(Signal::CONT);
     let ended = get.ended();
     assert_eq!(ended.code, Some(6), "{ended:?}");
     assert!(ended.stderr.contains("error: failed to store `big`: the disk is full\nhint: make room"), "{ended:?}");
     assert_eq!(disk.names(), [".big.dpexpart", "big.part", "filler"]);
+    // The room is there at once only if the file is emptied: one that is removed lives as long as anybody has it open.
+    taken.set_len(0).expect("ours");
     drop(taken);
     fs::remove_file(filler).expect("ours");
     let mut get = alice.start(&["client", "get", "big", "--to", "disk", "--json"]);
@@ -118,6 +127,7 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_go
     assert_eq!(summary(&get.ended()), (1, 0, 0));
     assert_eq!(disk.names(), ["big"]);
     assert_eq!(hash(&disk.0.join("big")), served);
+    drop(inherited);
 }
 
 #[test]
