@@ -138,6 +138,9 @@ Reads every file here that is on offer, and asks the server for its hash; nothin
 changed. Files that are only here are not looked at. Ends with code 7 if something differs, with 1 if
 something is missing here.
 
+It compares with what the server read when it last hashed that version of the file, as its size,
+times and number on the disk tell it: what the server's disk has lost since then is not seen.
+
 Example:  dpex client verify photos --to ~/Downloads")]
     Verify(VerifyArgs),
 }
@@ -284,7 +287,7 @@ pub(crate) struct VerifyArgs {
 /// `dpex client getall`
 #[derive(Args, Debug)]
 pub(crate) struct GetallArgs {
-    /// Also compare the content of what seems to be here already with the server's, by its hash
+    /// Also compare the content of what seems to be here already with the server's, by its hash, as `verify` does
     #[arg(long)]
     pub(crate) verify: bool,
     /// Where to

@@ -113,6 +113,8 @@ fn verify_names_what_differs_what_is_missing_and_nothing_else() {
     let told: Vec<_> = told.iter().filter(|record| record["type"] == "verified").collect();
     assert_eq!(told.len(), 2);
     assert!(told.iter().all(|record| (record["result"] == "differs") == (record["path"] == "docs/c")), "{told:?}");
+    let help = alice.ok(&["client", "verify", "--help"]);
+    assert!(help.contains("what the server read when it last hashed that version"), "{help}");
     verify(&["nothing", "-q"]).fails(5, "failed to list `nothing`", "");
 
     let ended = getall(&alice, &["--verify"]);
