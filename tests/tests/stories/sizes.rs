@@ -24,7 +24,8 @@ fn datagram(world: &World) -> usize {
 fn datagrams_become_as_large_as_the_path_takes() {
     const SIZE: u64 = 3072 * KIB;
     sweep(SEEDS, |seed| {
-        let paths = [(1200, 1200), (1300, 1200), (1400, 1372), (1464, 1452), (1500, 1472), (9000, 8972), (65_507, 65_000)];
+        let paths =
+            [(1200, 1200), (1300, 1200), (1400, 1372), (1464, 1452), (1500, 1472), (9000, 8972), (65_507, 65_000)];
         let (mtu, found) = paths[usize::try_from(seed).expect("small") % paths.len()];
         let (mut world, client) = meet(seed, |world| LinkConfig { mtu, ..ordinary(world.rng()) });
         let path = shelve(&world, "file", SIZE);
