@@ -116,6 +116,10 @@ goes on where it was: just run the same command again. \"Already here\" means: a
 fetched, or of the same name, size and time. A file of the same size and another time is compared by
 its hash. One that differs is kept, unless --overwrite or --rename is given.
 
+With --to - each block is written when it is verified, and cannot be taken back. If the file changes
+on the server meanwhile, or its rest never comes, a part of it is out and the command ends with
+another code than 0: trust nothing of it before it has ended with 0.
+
 Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
     Get(GetArgs),
     /// Fetch everything on offer; a second run fetches only what is new, and with --overwrite what has changed
@@ -123,7 +127,8 @@ Example:  dpex client get report.pdf 'photos/*.jpg' --to ~/Downloads")]
 Run it as often as you like. What is here already is known by its version, size and time, without
 reading it; where only the time differs, the hashes are compared. What has changed on the server is
 fetched with --overwrite or --rename; otherwise the file here is kept, and the command ends with
-code 1. What is no longer on offer stays here.
+code 1. What is no longer on offer stays here. Files that are here already are counted, and named
+with -v or --json.
 
 Example:  dpex client getall --overwrite --to ~/Downloads/office")]
     Getall(GetallArgs),
@@ -132,6 +137,9 @@ Example:  dpex client getall --overwrite --to ~/Downloads/office")]
 Reads every file here that is on offer, and asks the server for its hash; nothing is fetched or
 changed. Files that are only here are not looked at. Ends with code 7 if something differs, with 1 if
 something is missing here.
+
+It compares with what the server read when it last hashed that version of the file, as its size,
+times and number on the disk tell it: what the server's disk has lost since then is not seen.
 
 Example:  dpex client verify photos --to ~/Downloads")]
     Verify(VerifyArgs),
@@ -279,7 +287,7 @@ pub(crate) struct VerifyArgs {
 /// `dpex client getall`
 #[derive(Args, Debug)]
 pub(crate) struct GetallArgs {
-    /// Also compare the content of what seems to be here already with the server's, by its hash
+    /// Also compare the content of what seems to be here already with the server's, by its hash, as `verify` does
     #[arg(long)]
     pub(crate) verify: bool,
     /// Where to

@@ -42,7 +42,7 @@ impl AsFd for Folder {
 pub(crate) enum Durable {
     /// Before anything is done in them.
     Now,
-    /// When whoever made them makes all of the disk durable.
+    /// When whoever made them makes all of the disk durable, or [`Folder::sync_down`] is called.
     Later,
 }
 
@@ -96,6 +96,24 @@ impl Folder {
             (made, Durable::Later) => made?,
         }
         self.enter(part)
+    }
+
+    /// Makes the names of folders below this one durable, each in the one it is in. What the last of them holds is not
+    /// looked at. Where one has no such name any more, whoever moved it answers for the rest.
+    pub(crate) fn sync_down<'a>(&self, parts: impl Iterator<Item = &'a str>) -> Result<(), Errno> {
+        let mut above = self.enter(".")?;
+        let mut parts = parts.peekable();
+        while let Some(part) = parts.next() {
+            above.sync()?;
+            if parts.peek().is_none() {
+                break;
+            }
+            above = match above.enter(part) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => break,
+                found => found?,
+            };
+        }
+        Ok(())
     }
 
     /// Makes what names are in it durable.

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, Nsecs, Timespec, Timestamps, UTIME_OMIT};
 
 use crate::blocking::blocking;
 use crate::error::{broken, tolerate_unsupported, writing};
-use crate::fence::size;
+use crate::fence::{Folder, size};
 use crate::journal::Journal;
 use crate::parts::Claim;
 use crate::publish::{Finished, naming, publish, rename_to_free};
@@ -29,6 +29,8 @@ pub(crate) struct FsPartial(Arc<Part>);
 
 #[derive(Debug)]
 struct Part {
+    /// The store's folder.
+    root: Arc<Folder>,
     claim: Claim,
     incoming: Incoming,
     geometry: Geometry,
@@ -40,19 +42,25 @@ struct State {
     journal: Journal,
     /// Bytes that are here, from this run or an earlier one.
     here: RangeSet,
-    /// The names of part and sidecar are on the disk.
+    /// The names of part and sidecar are on the disk, and those of the folders they are in.
     is_named: bool,
 }
 
 impl FsPartial {
     /// With the blocks here that the journal holds.
-    pub(crate) fn new(claim: Claim, journal: Journal, incoming: Incoming, geometry: Geometry) -> Self {
+    pub(crate) fn new(
+        root: Arc<Folder>,
+        claim: Claim,
+        journal: Journal,
+        incoming: Incoming,
+        geometry: Geometry,
+    ) -> Self {
         let mut here = RangeSet::new();
         for block in journal.held().keys().filter_map(|&index| geometry.block(index)) {
             here.insert(block.range());
         }
         let state = Mutex::new(State { journal, here, is_named: false });
-        Self(Arc::new(Part { claim, incoming, geometry, state }))
+        Self(Arc::new(Part { root, claim, incoming, geometry, state }))
     }
 }
 
@@ -116,6 +124,7 @@ impl Part {
     fn checkpoint(&self) -> Sys {
         let mut state = self.state();
         if !state.is_named {
+            self.sync_above()?;
             self.claim.folder.sync()?;
             state.is_named = true;
         }
@@ -126,6 +135,9 @@ impl Part {
         self.check_complete()?;
         self.set_metadata().map_err(writing)?;
         self.state().journal.synced(sys::sync(&self.claim.part)).map_err(writing)?;
+        if !self.state().is_named {
+            self.sync_above().map_err(writing)?;
+        }
         if !self.claim.is_in_place().map_err(writing)? {
             return Err(broken(io::ErrorKind::NotFound, "somebody took the part away"));
         }
@@ -134,6 +146,13 @@ impl Part {
         self.claim.drop_sidecar().map_err(writing)?;
         self.claim.folder.sync().map_err(writing)?;
         Ok(name)
+    }
+
+    /// The folders the file is in may have been made by a batch of small files that has not settled, or by a run that was
+    /// killed: whoever made them, the file is only as durable as they are.
+    fn sync_above(&self) -> Sys {
+        let parent = self.incoming.path.parent().unwrap_or_default();
+        self.root.sync_down(parent.parts())
     }
 
     fn check_complete(&self) -> Result<(), StoreError> {

@@ -32,6 +32,11 @@ impl Place {
         &self.folder
     }
 
+    /// The same, for whoever keeps it.
+    pub(crate) fn shared(&self) -> Arc<Folder> {
+        Arc::clone(&self.folder)
+    }
+
     /// The folder of this name directly inside; no link is followed.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The beginning of a reception: may the name be taken, is there room, who else is at it, what is there already.
 
 use std::io;
+use std::sync::Arc;
 
 use dpex_core::store::{Held, Incoming, StoreError};
 use dpex_core::types::{Fingerprint, SharePath};
@@ -18,13 +19,14 @@ use crate::publish::check_target;
 use crate::sys;
 
 /// Checks what can be checked before the first byte, and makes the part or finds it again.
-pub(crate) fn begin(root: &Folder, incoming: &Incoming, rules: Rules) -> Result<FsPartial, StoreError> {
+pub(crate) fn begin(root: Arc<Folder>, incoming: &Incoming, rules: Rules) -> Result<FsPartial, StoreError> {
     rules.check(&incoming.path)?;
     let (Some(parent), Some(name)) = (incoming.path.parent(), incoming.path.file_name()) else {
         return Err(StoreError::Exists);
     };
     let subject = Subject::of(incoming, name)?;
-    let folder = make_folders(root, &parent, Durable::Now)?;
+    // Made durable with the names of part and sidecar: they may be another's, who has not come to it.
+    let folder = make_folders(&root, &parent, Durable::Later)?;
     if let Err(refused) = check_target(&folder, name, incoming) {
         return Err(tidy(&folder, name, refused));
     }
@@ -32,7 +34,7 @@ pub(crate) fn begin(root: &Folder, incoming: &Incoming, rules: Rules) -> Result<
         Some(held) => resume(&folder, incoming, &subject, held)?,
         None => anew(folder, incoming, &subject)?,
     };
-    Ok(FsPartial::new(claim, journal, incoming.clone(), subject.geometry))
+    Ok(FsPartial::new(root, claim, journal, incoming.clone(), subject.geometry))
 }
 
 /// A file that is here already may be the part of a run that ended before it took its sidecar away.

@@ -51,10 +51,14 @@ pub(crate) fn meta(stat: &Stat, secret: &Secret<32>) -> Meta {
     Meta { size: size(stat), mtime: mtime(stat), exec, version: version(stat, secret) }
 }
 
-/// Keyed, so that it tells a peer nothing; of what the system keeps on disk, so that it survives a restart (NAM-4).
+/// Keyed, so that it tells a peer nothing; of what is on the disk itself, so that it survives a restart (NAM-4).
+///
+/// The number of the disk is not: some get another at every mount. Files on two disks that agree in all of the rest, to
+/// the tick of a clock that nobody can set back unseen, are copies by the block unless somebody means them not to be; and
+/// even then no file of mixed content comes of it, since what has arrived must match the hash of all of it.
 fn version(stat: &Stat, secret: &Secret<32>) -> Version {
     let mut hasher = blake3::Hasher::new_keyed(secret.expose());
-    for number in [wide(stat.st_dev), wide(stat.st_ino), size(stat)] {
+    for number in [wide(stat.st_ino), size(stat)] {
         hasher.update(&number.to_be_bytes());
     }
     for time in [mtime(stat), ctime(stat)] {
@@ -99,5 +103,36 @@ impl Open {
             return Err(StoreError::Changed);
         }
         Ok(Bytes::from(data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Stat);
+
+    // NAM-4.
+    #[test]
+    fn a_version_outlives_a_mount_that_numbers_the_disk_anew_and_no_change_of_the_file() {
+        let stat = fstat(tempfile::tempfile().expect("a temporary file")).expect("open");
+        let version = |change: Change| {
+            let mut changed = stat;
+            change(&mut changed);
+            version(&changed, &Secret::new([1; 32]))
+        };
+        let before = version(|_| ());
+        assert_eq!(version(|stat| stat.st_dev += 1), before, "another number of the disk");
+        let changes: [(&str, Change); 6] = [
+            ("another file", |stat| stat.st_ino += 1),
+            ("longer", |stat| stat.st_size += 1),
+            ("later", |stat| stat.st_mtime += 1),
+            ("a little later", |stat| stat.st_mtime_nsec ^= 1),
+            ("changed later", |stat| stat.st_ctime += 1),
+            ("changed a little later", |stat| stat.st_ctime_nsec ^= 1),
+        ];
+        for (kind, change) in changes {
+            assert_ne!(version(change), before, "{kind}");
+        }
     }
 }

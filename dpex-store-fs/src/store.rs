@@ -170,7 +170,7 @@ impl FileStore for FsStore {
         let (view, incoming, admission) = (Arc::clone(&self.view), incoming.clone(), self.admission.clone());
         blocking(move || {
             let hold = admission.admit(view.root.folder(), &incoming.path, incoming.existing)?;
-            let part = receiving::begin(view.root.folder(), &incoming, admission.rules)?;
+            let part = receiving::begin(view.root.shared(), &incoming, admission.rules)?;
             // The folders are there now, whatever becomes of the file.
             hold.made(&incoming.path.parent().unwrap_or_default());
             Ok(hold.until_received(Box::new(part)))

@@ -257,12 +257,10 @@ impl Draft {
             return Err(writing(errno));
         }
         let place = Arc::clone(&self.place);
-        let above = self.incoming.path.parent().and_then(|parent| parent.parent());
+        let parent = self.incoming.path.parent().unwrap_or_default();
         let name = self.publish()?;
         place.folder.sync().map_err(writing)?;
-        for folder in std::iter::successors(above, SharePath::parent) {
-            root.walk(folder.parts()).and_then(|folder| folder.sync()).map_err(writing)?;
-        }
+        root.sync_down(parent.parts()).map_err(writing)?;
         Ok(name)
     }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use dpex_core::store::{Entry, EntryKind, Existing, FileStore, Leftover, Meta, StoreError};
 use dpex_core::types::{Fingerprint, SharePath};
+use tokio::time::timeout;
 
 use super::connection::Prospect;
 use super::line::Line;
@@ -23,7 +24,7 @@ use crate::backends;
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
 use crate::home::{Ledger, Role};
-use crate::ui::{self, Transfers};
+use crate::ui::{self, Transfers, Ui};
 
 use choose::Wanted;
 use compare::Verdict;
@@ -34,6 +35,9 @@ use target::Target as Folder;
 
 /// What stands for standard output.
 const STDOUT: &str = "-";
+
+/// How long a command that ends early waits for the disk.
+const LAST_FLUSH: Duration = Duration::from_secs(2);
 
 /// Runs `dpex client get`.
 pub(super) fn get(context: &Context, args: &GetArgs) -> CliResult {
@@ -55,23 +59,40 @@ fn run(context: &Context, wanted: Wanted<'_>, receiving: &Receiving, which: &Whi
     }
     wanted.check()?;
     let prospect = Prospect::find(context, &settings, which)?;
+    let stdout = is_stdout(&to).then(Stdout::default);
     let mut plan = Plan {
         existing: existing(&settings, receiving)?,
         leftover: if receiving.keep_changed_part { Leftover::Keep } else { Leftover::Replace },
         verify,
-        store: store(&settings, &to)?,
+        store: match &stdout {
+            Some(stdout) => Arc::new(stdout.clone()),
+            None => store(&settings, &to)?,
+        },
         ledger: context.home.part(Role::Client).fetched(prospect.name(), &to)?,
-        single: is_stdout(&to),
+        stdout,
     };
     let connect = Line::connect(context, &settings, &prospect, patience);
-    let tally = runtime::block_on(runtime::lasting(connect, async |line| {
-        let fetched = plan.fetch(context, line, prospect.origin(), &wanted).await;
-        // Also of a command that fails, what it has fetched is remembered.
-        plan.ledger.flush()?;
-        fetched
-    }));
+    let store = Arc::clone(&plan.store);
+    let tally = runtime::block_on(async {
+        let ended = runtime::lasting(connect, async |line| {
+            let fetched = plan.fetch(context, line, prospect.origin(), &wanted).await;
+            // Also of a command that fails, what it has fetched is remembered.
+            plan.ledger.flush()?;
+            fetched
+        });
+        settled(ended.await, &*store, context.ui, LAST_FLUSH).await
+    });
     plan.ledger.flush()?;
     tally?.conclude(context.ui)
+}
+
+/// Makes what was published durable where a command ends early, as by Ctrl-C: unless the disk needs longer than `most`.
+async fn settled<T>(ended: CliResult<T>, store: &dyn FileStore, ui: Ui, most: Duration) -> CliResult<T> {
+    // One that comes to its end has done so, and told whether it worked.
+    if ended.is_err() && !matches!(timeout(most, store.settle()).await, Ok(Ok(()))) {
+        ui.say("the disk was not done in time: a power cut may take the small files that came last");
+    }
+    ended
 }
 
 fn existing(settings: &Settings, receiving: &Receiving) -> CliResult<Existing> {
@@ -130,9 +151,6 @@ fn is_stdout(to: &Path) -> bool {
 
 /// What opens that folder.
 pub(super) fn store(settings: &Settings, to: &Path) -> CliResult<Arc<dyn FileStore>> {
-    if is_stdout(to) {
-        return Ok(Arc::new(Stdout::default()));
-    }
     Ok(Arc::new(Folder::new(to.to_owned(), backends::client_store(settings, to)?)?))
 }
 
@@ -144,8 +162,8 @@ struct Plan {
     verify: bool,
     store: Arc<dyn FileStore>,
     ledger: Ledger,
-    /// The store takes just one file.
-    single: bool,
+    /// The same, if it is standard output. It takes just one file.
+    stdout: Option<Stdout>,
 }
 
 impl Plan {
@@ -157,7 +175,7 @@ impl Plan {
         wanted: &Wanted<'_>,
     ) -> CliResult<Tally> {
         let chosen = wanted.choose(line.client()).await?;
-        if self.single {
+        if self.stdout.is_some() {
             check_single(&chosen.entries, &chosen.unmatched)?;
         }
         for word in &chosen.unmatched {
@@ -168,6 +186,10 @@ impl Plan {
         // A server's numbers: any of them may come.
         let bytes = sizes.fold(0, u64::saturating_add);
         let mut transfers = Transfers::begin(context.ui, bytes, Instant::now());
+        if matches!(wanted, Wanted::Everything) {
+            // Night after night nearly all of it is here.
+            transfers = transfers.tersely();
+        }
         let (mut folders, mut files) = (Vec::new(), Vec::new());
         for entry in chosen.entries {
             match entry.kind {
@@ -176,13 +198,19 @@ impl Plan {
             }
         }
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
-        room::check(&*self.store, &mut waiting, &origin).await?;
+        room::check(&*self.store, &mut waiting, 0, &origin).await?;
         for path in folders {
             self.make_folder(&path, &mut transfers, &mut tally).await?;
         }
         waiting.reverse();
-        let job =
-            Job { line: &mut *line, store: &self.store, origin, leftover: self.leftover, ledger: &mut self.ledger };
+        let job = Job {
+            line: &mut *line,
+            store: &self.store,
+            stdout: self.stdout.as_ref(),
+            origin,
+            leftover: self.leftover,
+            ledger: &mut self.ledger,
+        };
         let not_begun = job.run(waiting, &mut transfers, &mut tally).await?;
         tally.not_begun(not_begun);
         if let Err(error) = self.store.settle().await {
@@ -196,7 +224,7 @@ impl Plan {
     }
 
     async fn make_folder(&self, path: &SharePath, shown: &mut Transfers, tally: &mut Tally) -> CliResult {
-        if self.single {
+        if self.stdout.is_some() {
             return Ok(());
         }
         if let Err(e) = self.store.make_folder(path).await {
@@ -244,4 +272,62 @@ fn check_single(entries: &[Entry], unmatched: &[String]) -> CliResult {
 /// The reason of a store, for the tally's use.
 fn words(error: &StoreError) -> String {
     failures::store_reason(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use dpex_core::store::{Incoming, ListQuery, Page, PartialFile, SourceFile};
+
+    use super::*;
+    use crate::error::Blame;
+
+    /// Counts how often it is to settle, and does so at once or never.
+    #[derive(Debug, Default)]
+    struct Slow {
+        asked: AtomicUsize,
+        is_stuck: bool,
+    }
+
+    #[async_trait]
+    impl FileStore for Slow {
+        async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
+            Err(StoreError::NotFound)
+        }
+
+        async fn open(&self, _: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {
+            Err(StoreError::NotFound)
+        }
+
+        async fn make_folder(&self, _: &SharePath) -> Result<(), StoreError> {
+            Err(StoreError::Full)
+        }
+
+        async fn receive(&self, _: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
+            Err(StoreError::Full)
+        }
+
+        async fn settle(&self) -> Result<(), StoreError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if self.is_stuck { std::future::pending().await } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn a_command_that_ends_early_makes_durable_what_came_and_waits_for_no_stuck_disk() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let end = |ended: CliResult, is_stuck| {
+            let store = Slow { is_stuck, ..Slow::default() };
+            let ui = Ui { quiet: true, ..Ui::default() };
+            let ended = runtime.block_on(settled(ended, &store, ui, Duration::from_millis(20)));
+            (ended.map_or_else(|e| e.blame().exit_code(), |()| 0), store.asked.into_inner())
+        };
+        let early = |blame| Err(CliError::new(blame, "ended"));
+        assert_eq!(end(early(Blame::Interrupted), false), (130, 1));
+        assert_eq!(end(early(Blame::Interrupted), true), (130, 1));
+        assert_eq!(end(early(Blame::Disk), false), (6, 1));
+        assert_eq!(end(Ok(()), true), (0, 0), "it has settled already");
+    }
 }

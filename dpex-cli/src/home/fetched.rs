@@ -3,10 +3,13 @@
 //!
 //! With it a second run knows what is new or changed without reading a byte of content. It is a memory and no authority:
 //! a line that is torn or missing costs a comparison, and what is really here is always looked at.
+//!
+//! Two commands may have one memory at once. Whoever writes holds the lock of the folder, and opens the file under it: so
+//! nobody appends to one that another has just replaced. Reading takes no lock.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write as _};
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,11 +17,14 @@ use dpex_core::enrol::Slug;
 use dpex_core::types::{SharePath, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
+use super::lock::Lock;
 use super::secret_file::{create_folder, write};
 use crate::error::{CliError, CliResult};
 
 /// The longest memory that is read, in bytes; a longer one is begun anew.
 const MOST: u64 = 256 << 20;
+/// Bytes of lines that are written together.
+const TOGETHER: usize = 16 << 10;
 
 /// What was fetched under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +55,8 @@ struct Line<'a> {
 pub(crate) struct Ledger {
     path: PathBuf,
     known: HashMap<SharePath, Fetched>,
-    out: Option<BufWriter<File>>,
+    /// Whole lines that are still to be written.
+    unwritten: String,
 }
 
 impl Ledger {
@@ -60,25 +67,9 @@ impl Ledger {
             target.canonicalize().or_else(|_| std::path::absolute(target)).unwrap_or_else(|_| target.to_owned());
         let hash = blake3::hash(place.as_os_str().as_encoded_bytes()).to_hex();
         let path = dir.join(format!("{server}-{}.jsonl", &hash[..16]));
-        let text = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.len() <= MOST => std::fs::read(&path),
-            Ok(_) => Ok(Vec::new()),
-            Err(e) => Err(e),
-        };
-        let text = match text {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(CliError::disk("read", &path, &e)),
-        };
-        let (mut known, mut lines) = (HashMap::new(), 0_usize);
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            lines += 1;
-            if let Some((path, fetched)) = parse(line) {
-                known.insert(path, fetched);
-            }
-        }
-        let ledger = Self { path, known, out: None };
-        if lines > 2 * ledger.known.len() + 1000 {
+        let (known, lines) = read(&path)?;
+        let mut ledger = Self { path, known, unwritten: String::new() };
+        if is_long(lines, ledger.known.len()) {
             ledger.compact()?;
         }
         Ok(ledger)
@@ -94,29 +85,39 @@ impl Ledger {
         if self.known.insert(path.clone(), fetched) == Some(fetched) {
             return Ok(());
         }
-        let failed = |e: std::io::Error, at: &Path| CliError::disk("write", at, &e);
-        let out = match &mut self.out {
-            Some(out) => out,
-            none => {
-                if let Some(dir) = self.path.parent() {
-                    create_folder(dir)?;
-                }
-                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
-                none.insert(BufWriter::new(file.map_err(|e| failed(e, &self.path))?))
-            }
-        };
-        // A whole line in front keeps what follows a torn one readable.
-        let line = format!("{}\n", line(path, &fetched)?);
-        out.write_all(line.as_bytes()).map_err(|e| failed(e, &self.path))
+        self.unwritten.push_str(&line(path, &fetched)?);
+        self.unwritten.push('\n');
+        if self.unwritten.len() < TOGETHER { Ok(()) } else { self.flush() }
     }
 
     /// Hands what was remembered to the system.
     pub(crate) fn flush(&mut self) -> CliResult {
-        let Some(out) = &mut self.out else { return Ok(()) };
-        out.flush().map_err(|e| CliError::disk("write", &self.path, &e))
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        // An end of line in front keeps what follows a torn line readable.
+        let lines = format!("\n{}", std::mem::take(&mut self.unwritten));
+        let _lock = self.lock()?;
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
+        let written = file.and_then(|mut file| file.write_all(lines.as_bytes()));
+        written.map_err(|e| CliError::disk("write", &self.path, &e))
     }
 
-    fn compact(&self) -> CliResult {
+    fn lock(&self) -> CliResult<Lock> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        create_folder(dir)?;
+        // No memory has this name: each ends in `.jsonl`.
+        Lock::take(&dir.join("lock"))
+    }
+
+    /// Writes what is known, with what others have added meanwhile, in place of all the lines it took to come to it.
+    fn compact(&mut self) -> CliResult {
+        let _lock = self.lock()?;
+        let (known, lines) = read(&self.path)?;
+        self.known = known;
+        if !is_long(lines, self.known.len()) {
+            return Ok(());
+        }
         let mut text = String::new();
         for (path, fetched) in &self.known {
             text.push_str(&line(path, fetched)?);
@@ -124,6 +125,33 @@ impl Ledger {
         }
         write(&self.path, text.as_bytes())
     }
+}
+
+/// What a file of lines knows, and how many lines it is.
+fn read(path: &Path) -> CliResult<(HashMap<SharePath, Fetched>, usize)> {
+    let text = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() <= MOST => std::fs::read(path),
+        Ok(_) => Ok(Vec::new()),
+        Err(e) => Err(e),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(CliError::disk("read", path, &e)),
+    };
+    let (mut known, mut lines) = (HashMap::new(), 0);
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        lines += 1;
+        if let Some((path, fetched)) = parse(line) {
+            known.insert(path, fetched);
+        }
+    }
+    Ok((known, lines))
+}
+
+/// Are most of the lines about what later ones know better?
+fn is_long(lines: usize, known: usize) -> bool {
+    lines > 2 * known + 1000
 }
 
 fn line(path: &SharePath, fetched: &Fetched) -> CliResult<String> {
@@ -190,22 +218,71 @@ mod tests {
         for cut in 0..whole.len() {
             std::fs::write(&ledger.path, &whole[..cut]).expect("written");
             let known = Ledger::load(dir.path(), &server(), dir.path()).expect("read").known.len();
-            let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
-            assert!(known == lines || known == lines + 1, "{known} of {lines} at {cut}");
+            let lines = whole[..cut].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+            assert!(known == lines || known + 1 == lines, "{known} of {lines} at {cut}");
+            // Nor does it cost what is written after it.
+            let mut again = Ledger::load(dir.path(), &server(), dir.path()).expect("read");
+            again.put(&path("d"), fetched(4)).expect("written");
+            again.flush().expect("written");
+            let again = Ledger::load(dir.path(), &server(), dir.path()).expect("read");
+            assert_eq!((again.known.len(), again.get(&path("d"))), (known + 1, Some(&fetched(4))), "at {cut}");
         }
     }
 
     #[test]
     fn what_was_replaced_often_is_written_anew() {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut ledger = Ledger::load(dir.path(), &server(), dir.path()).expect("empty");
-        for n in 0..1500_u32 {
-            ledger.put(&path("a"), fetched(u8::try_from(n % 2).expect("small"))).expect("written");
-        }
-        ledger.flush().expect("written");
+        let ledger = long(dir.path());
         let before = std::fs::metadata(&ledger.path).expect("there").len();
         let again = Ledger::load(dir.path(), &server(), dir.path()).expect("read");
         assert_eq!(again.get(&path("a")), Some(&fetched(1)));
         assert!(std::fs::metadata(&again.path).expect("there").len() < before / 1000);
+    }
+
+    /// A memory that is to be written anew.
+    fn long(dir: &Path) -> Ledger {
+        let mut ledger = Ledger::load(dir, &server(), dir).expect("empty");
+        for n in 0..1500_u32 {
+            ledger.put(&path("a"), fetched(u8::try_from(n % 2).expect("small"))).expect("written");
+        }
+        ledger.flush().expect("written");
+        ledger
+    }
+
+    #[test]
+    fn what_one_command_remembers_outlasts_that_another_writes_all_of_it_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut one = long(dir.path());
+        let before = std::fs::metadata(&one.path).expect("there").len();
+        Ledger::load(dir.path(), &server(), dir.path()).expect("read");
+        assert!(std::fs::metadata(&one.path).expect("there").len() < before, "written anew");
+        one.put(&path("b"), fetched(3)).expect("written");
+        one.flush().expect("written");
+        let again = Ledger::load(dir.path(), &server(), dir.path()).expect("read");
+        assert_eq!((again.get(&path("a")), again.get(&path("b"))), (Some(&fetched(1)), Some(&fetched(3))));
+    }
+
+    #[test]
+    fn commands_that_come_at_once_lose_nothing_and_do_not_stop_each_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for round in 0..20_u8 {
+            long(dir.path());
+            let all = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for n in 0..8_u8 {
+                    let (all, dir) = (&all, dir.path());
+                    scope.spawn(move || {
+                        all.wait();
+                        let mut ledger = Ledger::load(dir, &server(), dir).expect("read");
+                        ledger.put(&path(&format!("{round}-{n}")), fetched(n)).expect("written");
+                        ledger.flush().expect("written");
+                    });
+                }
+            });
+            let again = Ledger::load(dir.path(), &server(), dir.path()).expect("read");
+            for n in 0..8 {
+                assert_eq!(again.get(&path(&format!("{round}-{n}"))), Some(&fetched(n)), "round {round}");
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn create_folder(path: &Path) -> CliResult {
 
 /// Writes a file of mode 0600 in one step: a new file beside it, made durable, then renamed over the old one.
 ///
-/// The caller holds the lock of the home: the name of the new file is always the same, so that what a crash left behind
+/// The caller holds the lock of the home, or of the folder in it: the name of the new file is always the same, so that what a crash left behind
 /// is found and replaced.
 pub(crate) fn write(path: &Path, content: &[u8]) -> CliResult {
     let beside = name_beside(path);

@@ -1,7 +1,8 @@
 //! Progress of many files at once: a line for each that is under way and one for all.
 //!
-//! On a terminal the lines move, beginning after 250 ms; without one, each file is a plain line when it ends; with `-q`
-//! there are only those that failed, and with `--json` each beginning, end, and second of a file is a record.
+//! On a terminal the lines move, beginning after 250 ms; without one, each file is a plain line when it ends, or each for
+//! which something was done, where there may be many others. With `-q` there are only those that failed, and with `--json`
+//! each beginning, end, and second of a file is a record.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(crate) struct Transfers {
     all: ProgressBar,
     begun: Instant,
     shown: bool,
+    /// Files for which nothing had to be done are only counted.
+    terse: bool,
     /// Lines of single files among them.
     drawn: usize,
 }
@@ -59,13 +62,25 @@ pub(crate) enum End {
     Failed(String),
 }
 
+impl Transfer {
+    /// Bytes of it that are still to come.
+    pub(crate) fn missing(&self) -> u64 {
+        self.size.saturating_sub(self.have)
+    }
+}
+
 impl Transfers {
     /// Begins to show so many bytes.
     pub(crate) fn begin(ui: Ui, bytes: u64, now: Instant) -> Self {
         let lines = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let all = lines.add(ProgressBar::new(bytes));
         all.set_style(style("{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"));
-        Self { ui, lines, all, begun: now, shown: false, drawn: 0 }
+        Self { ui, lines, all, begun: now, shown: false, terse: false, drawn: 0 }
+    }
+
+    /// Gives files for which nothing has to be done no line of their own, except to somebody who asked for more with `-v`.
+    pub(crate) fn tersely(self) -> Self {
+        Self { terse: !self.ui.verbose, ..self }
     }
 
     /// A file begins, of which `have` bytes were there already.
@@ -164,8 +179,13 @@ impl Transfers {
             };
             return self.ui.record("file", record);
         }
-        // What failed is an error, and told to everybody.
-        if !self.ui.quiet || matches!(end, End::Failed(_)) {
+        let is_told = match end {
+            // An error, and told to everybody.
+            End::Failed(_) => true,
+            End::Skipped(_) => !self.ui.quiet && !self.terse,
+            End::Done { .. } => !self.ui.quiet,
+        };
+        if is_told {
             self.lines.suspend(|| super::talk(&ended(&file.path, file.size, end)));
         }
         Ok(())

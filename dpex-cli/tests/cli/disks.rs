@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::site::{Site, hash, put, summary, text};
 
 /// A disk in memory, gone with this value.
@@ -68,6 +70,28 @@ fn files_that_would_not_all_fit_are_refused_before_the_first() {
 }
 
 #[test]
+fn room_for_a_file_that_was_compared_first_is_looked_for_when_it_is_known_that_it_is_fetched() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = put(&site.shelf("alice").join("a"), 3 << 20, "a");
+    put(&site.shelf("alice").join("b"), 3 << 20, "b");
+    let Some(disk) = SmallDisk::mount(alice.path("disk"), "size=8m") else { return };
+    // Of the same size, so that only its content tells: until then it may need nothing.
+    let other = put(&disk.0.join("b"), 3 << 20, "other");
+    fs::File::open(disk.0.join("b")).and_then(|b| b.set_modified(std::time::UNIX_EPOCH)).expect("ours");
+    let _server = site.serve();
+    for (flag, fetched) in [("--overwrite", 1), ("--rename", 0)] {
+        let ended = alice.run(&["client", "getall", flag, "--to", "disk", "--json"]);
+        assert_eq!((ended.code, summary(&ended)), (Some(6), (fetched, 1 - fetched, 1)), "{ended:?}");
+        let told = ended.stderr.lines().find(|line| line.starts_with("error: ")).expect("told");
+        assert!(told.starts_with("error: failed to store `b`: the disk has room for "), "{ended:?}");
+        assert!(told.ends_with(" MB are needed"), "{ended:?}");
+        assert_eq!(disk.names(), ["a", "b"]);
+        assert_eq!((hash(&disk.0.join("a")), hash(&disk.0.join("b"))), (served, other));
+    }
+}
+
+#[test]
 fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_goes_on() {
     let site = Site::new();
     let alice = site.enrol("alice");
@@ -76,6 +100,8 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_go
     let _server = site.serve();
     let mut get = alice.start(&["client", "get", "big", "--to", "disk", "--json"]);
     get.wait_for("progress", |_| true);
+    // It must not be done before the disk is full, however busy the machine is.
+    get.signal(Signal::STOP);
     let filler = disk.0.join("filler");
     let taken = fs::File::create(&filler).expect("writable");
     let all = rustix::fs::FallocateFlags::empty();
@@ -84,10 +110,15 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_go
     while rustix::fs::fallocate(&taken, all, at, 1 << 20).is_ok() {
         at += 1 << 20;
     }
+    // As a child has it that another test forks just now, until it becomes a program of its own.
+    let inherited = taken.try_clone().expect("one more");
+    get.signal(Signal::CONT);
     let ended = get.ended();
     assert_eq!(ended.code, Some(6), "{ended:?}");
     assert!(ended.stderr.contains("error: failed to store `big`: the disk is full\nhint: make room"), "{ended:?}");
     assert_eq!(disk.names(), [".big.dpexpart", "big.part", "filler"]);
+    // The room is there at once only if the file is emptied: one that is removed lives as long as anybody has it open.
+    taken.set_len(0).expect("ours");
     drop(taken);
     fs::remove_file(filler).expect("ours");
     let mut get = alice.start(&["client", "get", "big", "--to", "disk", "--json"]);
@@ -96,6 +127,7 @@ fn a_disk_that_fills_up_half_way_ends_the_command_and_with_room_made_the_file_go
     assert_eq!(summary(&get.ended()), (1, 0, 0));
     assert_eq!(disk.names(), ["big"]);
     assert_eq!(hash(&disk.0.join("big")), served);
+    drop(inherited);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Fetching as a habit: what a second run takes for here, what is new, what differs, and one file to standard output.
 
 use std::fs;
+use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -112,12 +113,45 @@ fn verify_names_what_differs_what_is_missing_and_nothing_else() {
     let told: Vec<_> = told.iter().filter(|record| record["type"] == "verified").collect();
     assert_eq!(told.len(), 2);
     assert!(told.iter().all(|record| (record["result"] == "differs") == (record["path"] == "docs/c")), "{told:?}");
+    let help = alice.ok(&["client", "verify", "--help"]);
+    assert!(help.contains("what the server read when it last hashed that version"), "{help}");
     verify(&["nothing", "-q"]).fails(5, "failed to list `nothing`", "");
 
     let ended = getall(&alice, &["--verify"]);
     assert_eq!((ended.code, summary(&ended)), (Some(1), (1, 2, 1)), "{ended:?}");
     assert_eq!(summary(&getall(&alice, &["--verify", "--overwrite"])), (1, 3, 0));
     assert_eq!(verify(&[]).ok(), "");
+}
+
+#[test]
+fn what_is_here_already_is_counted_and_named_only_to_whoever_asked() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for name in ["a", "b", "c"] {
+        put(&site.shelf("alice").join(name), 3000, name);
+    }
+    let _server = site.serve();
+    let said = |words: &[&str]| {
+        let ended = alice.run(&[&["client"], words, &["--to", "in"]].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        // Told only if it takes a while.
+        ended.stderr.replace("connecting to bobs-files\n", "")
+    };
+    said(&["getall"]);
+    assert_eq!(said(&["getall"]), "0 fetched (0 B), 3 already here\n");
+    assert_eq!(said(&["getall", "--verify"]), "0 fetched (0 B), 3 already here\n");
+    assert_eq!(said(&["getall", "-q"]), "");
+    let asked = said(&["getall", "-v"]);
+    assert!(asked.lines().any(|line| line == "b  already here"), "{asked}");
+    assert_eq!(said(&["get", "b"]), "b  already here\n0 fetched (0 B), 1 already here\n");
+    let told = records(&getall(&alice, &[]));
+    assert_eq!(told.iter().filter(|record| record["result"] == "skipped").count(), 3, "{told:?}");
+    // What came, or could not, is always named.
+    put(&site.shelf("alice").join("b"), 2000, "another");
+    fs::remove_file(alice.path("in/c")).expect("ours");
+    let ended = alice.run(&["client", "getall", "--to", "in"]);
+    assert!(ended.stderr.contains("b  failed: ") && ended.stderr.contains("\nc  3.0 KB  "), "{ended:?}");
+    assert!(ended.stderr.contains("\n1 fetched (3.0 KB), 1 already here, 1 failed\n"), "{ended:?}");
 }
 
 #[test]
@@ -145,6 +179,52 @@ fn a_file_goes_to_standard_output_and_nothing_else_does() {
     }
     let missing = alice.run(&["-q", "client", "get", "nothing", "--to", "-"]);
     missing.fails_after(&["nothing  failed: it is not on offer"], 5, "it is not on offer", "client ls");
+}
+
+#[test]
+fn whoever_has_read_enough_of_a_file_on_standard_output_ends_the_command_silently_and_with_success() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for (name, len) in [("small", 300_000), ("large", 100_000_000)] {
+        put(&site.shelf("alice").join(name), len, name);
+    }
+    let mut server = site.serve();
+    for name in ["small", "large"] {
+        let mut command = alice.command(&["-q", "client", "get", name, "--to", "-"]);
+        let mut get = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut beginning = [0; 5000];
+        let mut stdout = get.stdout.take().expect("piped");
+        stdout.read_exact(&mut beginning).expect("the file comes");
+        drop(stdout);
+        assert_eq!(beginning[..], fs::read(site.shelf("alice").join(name)).expect("there")[..5000]);
+        let output = get.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(0), ""), "{name}");
+        let told = server.wait_for("aborted", |_| true);
+        assert_eq!((&told["path"], &told["by"], &told["why"]), (&name.into(), &"peer".into(), &"cancelled".into()));
+    }
+}
+
+#[test]
+fn that_a_file_on_standard_output_is_not_whole_is_told_by_the_exit_code_as_the_help_says() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let file = site.shelf("alice").join("large");
+    put(&file, 200_000_000, "before");
+    let before = fs::read(&file).expect("there");
+    let _server = site.serve();
+    let mut command = alice.command(&["client", "get", "large", "--to", "-"]);
+    let mut get = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut out = vec![0; 5000];
+    get.stdout.as_mut().expect("piped").read_exact(&mut out).expect("the file comes");
+    put(&file, 200_000_000, "after");
+    let output = get.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: failed to get `large`: "), "{said}");
+    out.extend(output.stdout);
+    assert!(out.len() < before.len() && before.starts_with(&out), "of one version, and not all");
+    let help = alice.ok(&["client", "get", "--help"]);
+    assert!(help.contains("trust nothing of it before it has ended with 0"), "{help}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use dpex_core::types::{Secret, SharePath, Timestamp};
 use dpex_store_fs::{FsStore, Options};
 use tempfile::TempDir;
 
-use crate::story::{ALICE, content, geometry, incoming};
+use crate::story::{ALICE, Story, content, geometry};
 
 /// What is there from the beginning and has nothing to do with it.
 const BYSTANDERS: [&str; 5] = [".hidden", "a.txt", "b.part", "folder/.b.dpexpart", "folder/mine"];
@@ -80,10 +80,12 @@ impl Ground {
     }
 
     /// The blocks that are held, each of which is seen to be in the part.
-    pub(crate) async fn held_truly(&self) -> BTreeSet<u64> {
+    pub(crate) async fn held_truly(&self, story: Story) -> BTreeSet<u64> {
         let store = self.store().expect("opens");
-        let Some(held) = store.held(&incoming().path, &ALICE).await.expect("looked") else { return BTreeSet::new() };
-        let part = std::fs::read(self.at("a.part")).expect("there");
+        let Some(held) = store.held(&story.incoming().path, &ALICE).await.expect("looked") else {
+            return BTreeSet::new();
+        };
+        let part = std::fs::read(self.at(&story.part())).expect("there");
         assert_eq!(part.len(), content().len());
         for (&index, &value) in &held.values {
             let block = geometry().block(index).expect("inside");

@@ -17,6 +17,8 @@ use crate::ground::{Ground, Shown};
 
 pub(crate) const ALICE: Fingerprint = Fingerprint([1; 32]);
 const BLOCK: usize = 1 << 16;
+/// A small file in the folder of the large one.
+pub(crate) const BESIDE: &str = "d/e/p";
 const OLD: &[u8] = b"what was there before";
 /// Small files: whose name is taken is replaced or numbered.
 const SMALL: [(&str, Existing); 5] = [
@@ -38,6 +40,8 @@ pub(crate) enum Story {
     Keeping,
     Discarding,
     Putting,
+    /// A batch of small files makes the folders, and a large file is received before they have settled.
+    Among,
     Folders,
 }
 
@@ -78,24 +82,29 @@ fn small(name: &str) -> String {
 }
 
 fn smalls() -> Vec<Whole> {
-    SMALL
-        .iter()
-        .map(|&(name, existing)| {
-            let content = Bytes::from(small(name));
-            Whole { incoming: newer(name, content.len() as u64, existing), content }
-        })
-        .collect()
+    SMALL.iter().map(|&(name, existing)| whole(name, existing)).collect()
+}
+
+fn whole(name: &str, existing: Existing) -> Whole {
+    let content = Bytes::from(small(name));
+    Whole { incoming: newer(name, content.len() as u64, existing), content }
 }
 
 impl Story {
-    fn incoming(self) -> Incoming {
+    pub(crate) fn incoming(self) -> Incoming {
         let (existing, leftover) = match self {
             Self::Overwriting => (Existing::Overwrite, Leftover::Replace),
             Self::Renaming => (Existing::Rename, Leftover::Replace),
             Self::Keeping => (Existing::Keep, Leftover::Keep),
             _ => (Existing::Keep, Leftover::Replace),
         };
-        Incoming { existing, leftover, ..incoming() }
+        let path = if self == Self::Among { path("d/e/a") } else { incoming().path };
+        Incoming { path, existing, leftover, ..incoming() }
+    }
+
+    /// The name of the part.
+    pub(crate) fn part(self) -> String {
+        format!("{}.part", self.incoming().path)
     }
 
     /// Before any fault.
@@ -118,7 +127,7 @@ impl Story {
                 let before = SystemTime::now() - Duration::from_secs(100);
                 sidecar.set_times(FileTimes::new().set_modified(before)).expect("set");
             }
-            Self::Anew | Self::Discarding | Self::Folders => {}
+            Self::Anew | Self::Discarding | Self::Among | Self::Folders => {}
         }
     }
 
@@ -137,6 +146,8 @@ impl Story {
                 store.make_folder(&path("x/y/z")).await?;
                 return store.make_folder(&path("x/y")).await;
             }
+            // Whatever becomes of it. It is not settled: the large file is reported first.
+            Self::Among => drop(store.put_all(vec![whole(BESIDE, Existing::Keep)]).await),
             _ => {}
         }
         let (part, mut here) = begin(store, self.incoming()).await?;
@@ -169,15 +180,26 @@ impl Story {
                 store.settle().await.expect("settled");
             }
             Self::Folders => store.make_folder(&path("x/y/z")).await.expect("made"),
-            _ => match begin(store, self.incoming()).await {
-                Ok((part, here)) => {
-                    for index in (0..4).filter(|index| !here.contains(index)) {
-                        write(&*part, index).await.expect("written");
-                    }
-                    part.commit().await.expect("committed");
+            Self::Among => {
+                for answer in store.put_all(vec![whole(BESIDE, Existing::Keep)]).await {
+                    assert!(matches!(answer, Ok(_) | Err(StoreError::Same)), "{answer:?}");
                 }
-                Err(error) => assert!(matches!(error, StoreError::Same), "{error}"),
-            },
+                store.settle().await.expect("settled");
+                self.finish(store).await;
+            }
+            _ => self.finish(store).await,
+        }
+    }
+
+    async fn finish(self, store: &FsStore) {
+        match begin(store, self.incoming()).await {
+            Ok((part, here)) => {
+                for index in (0..4).filter(|index| !here.contains(index)) {
+                    write(&*part, index).await.expect("written");
+                }
+                part.commit().await.expect("committed");
+            }
+            Err(error) => assert!(matches!(error, StoreError::Same), "{error}"),
         }
     }
 
@@ -201,8 +223,9 @@ impl Story {
             (Self::Putting, "p4 (2)") => small("p4").into_bytes(),
             (Self::Putting, "p4") => return false,
             (Self::Putting, name) if SMALL.iter().any(|(small, _)| *small == name) => small(name).into_bytes(),
-            (Self::Renaming, "a (2)") => content(),
-            (Self::Putting | Self::Folders | Self::Renaming, _) => return false,
+            (Self::Renaming, "a (2)") | (Self::Among, "d/e/a") => content(),
+            (Self::Among, BESIDE) => small(BESIDE).into_bytes(),
+            (Self::Among | Self::Putting | Self::Folders | Self::Renaming, _) => return false,
             (_, "a") => content(),
             _ => return false,
         };
@@ -216,6 +239,7 @@ impl Story {
             Self::Renaming => &["a", "a (2)"],
             Self::Keeping => &["a", "a (2).part"],
             Self::Putting => &["d", "d/p2", "p1", "p3", "p4", "p4 (2)", "p5"],
+            Self::Among => &["d", "d/e", "d/e/a", BESIDE],
             Self::Folders => &["x", "x/y", "x/y/z"],
         }
     }

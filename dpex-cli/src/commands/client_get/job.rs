@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::compare::{self, Unknown};
+use super::room;
+use super::stdout::Stdout;
 use super::tally::Tally;
 use crate::commands::line::Line;
 use crate::error::{Blame, CliError, CliResult};
@@ -56,6 +58,8 @@ impl Wish {
 pub(super) struct Job<'a, 'l> {
     pub(super) line: &'a mut Line<'l>,
     pub(super) store: &'a Arc<dyn FileStore>,
+    /// The same, if it is standard output.
+    pub(super) stdout: Option<&'a Stdout>,
     pub(super) origin: Fingerprint,
     pub(super) leftover: Leftover,
     pub(super) ledger: &'a mut Ledger,
@@ -135,6 +139,10 @@ impl Job<'_, '_> {
             };
             let Some(UnderWay { wish, line }) = under_way.remove(&path) else { continue };
             comparing -= usize::from(wish.compare);
+            // The server has been told that no more is wanted.
+            if let Some(closed) = self.stdout.and_then(Stdout::closed) {
+                return Err(closed);
+            }
             if !matches!(outcome, Outcome::Failed(Failure::Disconnected)) {
                 self.line.progressed();
             }
@@ -142,13 +150,27 @@ impl Job<'_, '_> {
                 if let Outcome::Failed(Failure::Refused { code: FailCode::Changed, .. }) = outcome {
                     shown.note(path.as_str(), "changed on the server while it was sent: it is fetched again")?;
                 }
-                shown.put_back(&line);
                 waiting.push(again);
+                if matches!(outcome, Outcome::Other)
+                    && let Err(error) = self.check_room(&mut waiting, &under_way).await
+                {
+                    waiting.pop();
+                    shown.end(&line, &tally.no_room(&path, &error))?;
+                    continue;
+                }
+                shown.put_back(&line);
                 continue;
             }
             let end = self.conclude(wish, outcome, tally).await?;
             shown.end(&line, &end)?;
         }
+    }
+
+    /// Is there room for what waits, and for the rest of what is under way? A small file has come when its end is heard.
+    async fn check_room(&self, waiting: &mut [Wish], under_way: &BTreeMap<SharePath, UnderWay>) -> CliResult {
+        let fetched = under_way.values().filter(|file| !file.wish.compare);
+        let more = fetched.map(|file| u128::from(file.line.missing())).sum();
+        room::check(&**self.store, waiting, more, &self.origin).await
     }
 
     /// Is there a connection, or may there be one?

@@ -1,4 +1,5 @@
-//! Will all of it fit? To be known before the first byte is asked for.
+//! Will all of it fit? To be known before the first byte is asked for; and again before the first byte of a file that was
+//! compared first, since until then nobody knew that it would be fetched.
 
 use dpex_core::store::FileStore;
 use dpex_core::types::Fingerprint;
@@ -7,15 +8,19 @@ use super::job::{BLOCK, Wish};
 use crate::error::{Blame, CliError, CliResult};
 use crate::ui::size;
 
-/// Compares what is still to come with the room there is. What is here in part has its room already; that is looked at
-/// only if there seems to be too little, and then kept in the wish.
+/// What to do where there is too little.
+pub(super) const HINT: &str = "make room, choose another folder with --to DIR, or fetch less at a time";
+
+/// Compares what is still to come, and so many bytes more, with the room there is. What is here in part has its room
+/// already; that is looked at only if there seems to be too little, and then kept in the wish.
 ///
 /// # Errors
 /// If there is less room than is needed. A store that cannot tell is asked by writing.
-pub(super) async fn check(store: &dyn FileStore, wishes: &mut [Wish], origin: &Fingerprint) -> CliResult {
+pub(super) async fn check(store: &dyn FileStore, wishes: &mut [Wish], more: u128, origin: &Fingerprint) -> CliResult {
     let Some(room) = store.room().await else { return Ok(()) };
     // A server's numbers: any of them may come.
-    let mut needed: u128 = wishes.iter().filter(|wish| !wish.compare).map(|wish| u128::from(wish.meta.size)).sum();
+    let wished = wishes.iter().filter(|wish| !wish.compare).map(|wish| u128::from(wish.meta.size));
+    let mut needed = more + wished.sum::<u128>();
     for wish in wishes.iter_mut().filter(|wish| !wish.compare && wish.meta.size > BLOCK) {
         if needed <= u128::from(room) {
             break;
@@ -31,8 +36,7 @@ pub(super) async fn check(store: &dyn FileStore, wishes: &mut [Wish], origin: &F
     }
     let needed = u64::try_from(needed).unwrap_or(u64::MAX);
     let message = format!("the disk has room for {}, and {} are needed", size(room), size(needed));
-    Err(CliError::new(Blame::Disk, message)
-        .hint("make room, choose another folder with --to DIR, or fetch less at a time"))
+    Err(CliError::new(Blame::Disk, message).hint(HINT))
 }
 
 #[cfg(test)]
@@ -81,13 +85,17 @@ mod tests {
     }
 
     fn fits(room: u64, files: &[(u64, Version)]) -> bool {
+        fits_beside(room, files, 0)
+    }
+
+    fn fits_beside(room: u64, files: &[(u64, Version)], more: u64) -> bool {
         let wish = |&(size, version): &(u64, Version)| {
             let meta = Meta { size, mtime: Timestamp::EPOCH, exec: false, version };
             Wish::new(SharePath::parse("a").expect("a name"), meta, Existing::Keep, false)
         };
         let mut wishes: Vec<Wish> = files.iter().map(wish).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made");
-        runtime.block_on(check(&Tight(room), &mut wishes, &Fingerprint([0; 32]))).is_ok()
+        runtime.block_on(check(&Tight(room), &mut wishes, more.into(), &Fingerprint([0; 32]))).is_ok()
     }
 
     #[test]
@@ -102,5 +110,7 @@ mod tests {
         assert!(fits(0, &[(3 * MIB, VERSION)]), "the last block may be short");
         assert!(!fits(u64::MAX, &[(u64::MAX, VERSION), (u64::MAX, VERSION)]), "a server may say anything");
         assert!(fits(0, &[]));
+        let more = |room| fits_beside(room, &[file], 2 * MIB);
+        assert!(more(8 * MIB) && !more(8 * MIB - 1), "what is under way needs its room, too");
     }
 }

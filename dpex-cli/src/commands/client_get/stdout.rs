@@ -1,7 +1,9 @@
 //! Standard output as a place to receive one file into: its blocks are written in order, each as soon as it is verified.
+//! Who reads it may stop when they have seen enough; that is no failure.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -9,12 +11,17 @@ use bytes::Bytes;
 use dpex_core::store::{FileStore, Held, Incoming, ListQuery, Page, PartialFile, SourceFile, StoreError, Verified};
 use dpex_core::types::{Digest, Fingerprint, SharePath, Version};
 
+use crate::error::{Blame, CliError};
+
 /// Bytes that may wait for a block before them. What a path reorders is far less.
 const MOST_WAITING: usize = 256 << 20;
 
 /// Takes one file. A second try goes on where the first one ended, as long as it is of the same version.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stdout(Arc<Mutex<State>>);
+pub(super) struct Stdout {
+    state: Arc<Mutex<State>>,
+    is_closed: Arc<AtomicBool>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -30,7 +37,23 @@ struct State {
 
 impl Stdout {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the command ends, if nobody reads any more.
+    pub(super) fn closed(&self) -> Option<CliError> {
+        let closed = || CliError::new(Blame::OutputClosed, "the output was closed");
+        self.is_closed.load(Ordering::Relaxed).then(closed)
+    }
+
+    /// What a failed write means. Of a file whose reader is gone as much is there as is wanted: that is what the server is
+    /// told, and nobody hears of a disk.
+    fn refused(&self, error: io::Error) -> StoreError {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            return error.into();
+        }
+        self.is_closed.store(true, Ordering::Relaxed);
+        StoreError::Same
     }
 }
 
@@ -80,22 +103,22 @@ impl FileStore for Stdout {
             return Err(StoreError::Changed);
         }
         state.version = Some(version);
-        Ok(Box::new(Out { state: self.clone(), incoming: incoming.clone() }))
+        Ok(Box::new(Out { stdout: self.clone(), incoming: incoming.clone() }))
     }
 }
 
 #[derive(Debug)]
 struct Out {
-    state: Stdout,
+    stdout: Stdout,
     incoming: Incoming,
 }
 
 #[async_trait]
 impl PartialFile for Out {
     async fn write(&self, block: Verified, data: Bytes) -> Result<(), StoreError> {
-        let state = self.state.clone();
-        let written = tokio::task::spawn_blocking(move || state.state().write(block, data, &mut io::stdout().lock()));
-        Ok(written.await.map_err(io::Error::other)??)
+        let stdout = self.stdout.clone();
+        let written = tokio::task::spawn_blocking(move || stdout.state().write(block, data, &mut io::stdout().lock()));
+        written.await.map_err(io::Error::other)?.map_err(|e| self.stdout.refused(e))
     }
 
     /// What is out is out.
@@ -104,8 +127,8 @@ impl PartialFile for Out {
     }
 
     async fn commit(self: Box<Self>) -> Result<SharePath, StoreError> {
-        io::stdout().lock().flush()?;
-        let mut state = self.state.state();
+        io::stdout().lock().flush().map_err(|e| self.stdout.refused(e))?;
+        let mut state = self.stdout.state();
         if state.written != self.incoming.meta.size {
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::InvalidData, "bytes are missing")));
         }

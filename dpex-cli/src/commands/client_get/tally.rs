@@ -5,7 +5,7 @@ use dpex_core::store::StoreError;
 use dpex_core::types::{Digest, SharePath};
 use serde_json::json;
 
-use super::words;
+use super::{room, words};
 use crate::commands::failures;
 use crate::error::{Blame, CliError, CliResult};
 use crate::ui::{End, Ui, size};
@@ -103,6 +103,11 @@ impl Tally {
         };
         self.full |= matches!(error, StoreError::Full);
         self.miss(blame, path, words(error), failures::store_hint(error))
+    }
+
+    /// It is known by now that there is too little room for it.
+    pub(super) fn no_room(&mut self, path: &SharePath, error: &CliError) -> End {
+        self.miss(Blame::Disk, path, error.message().to_owned(), room::HINT)
     }
 
     /// A file of that name is here, of another size or time, and was kept.
