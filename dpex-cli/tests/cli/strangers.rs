@@ -137,7 +137,7 @@ fn a_hundred_thousand_datagrams_of_strangers_draw_not_one_reply() {
     // Both directions of a whole session: handshake, listing, the beginning of a file.
     let captured: Vec<Vec<u8>> = proxy.seen().into_iter().map(|(_, datagram)| datagram).collect();
     let ways: BTreeSet<Way> = proxy.seen().into_iter().map(|(way, _)| way).collect();
-    assert!(captured.len() > 1_000 && ways.len() == 2, "{}", captured.len());
+    assert!(captured.len() > 300 && ways.len() == 2, "{}", captured.len());
 
     // While nobody is there.
     let mut stranger = Stranger::new(site.port, 1);
