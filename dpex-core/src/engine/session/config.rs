@@ -32,7 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { window: 8 << 20, max_window: 32 << 20, send_buffer: 16 << 20, read_ahead: 4 << 20 }
+        Self { window: 8 << 20, max_window: 24 << 20, send_buffer: 16 << 20, read_ahead: 4 << 20 }
     }
 }
 
