@@ -1,4 +1,4 @@
-//! The cases of joint 1, [`CipherSuite`](crate::suite::CipherSuite).
+//! The cases of joint 1, [`CipherSuite`].
 //!
 //! [`cipher_suite_cases!`](crate::cipher_suite_cases) expands all of them. A suite without real cryptography takes the
 //! behaviour alone (`behaviour: SUITE`): round trips, what is refused, what a failure leaves behind. A real one takes the
