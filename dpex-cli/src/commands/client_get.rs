@@ -203,6 +203,8 @@ impl Plan {
             self.make_folder(&path, &mut transfers, &mut tally).await?;
         }
         waiting.reverse();
+        // Until now nothing was awaited: a slow disk is no silence of the server.
+        line.progressed();
         let job = Job {
             line: &mut *line,
             store: &self.store,

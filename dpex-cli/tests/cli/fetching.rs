@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::proxy::{Proxy, losing};
 use crate::site::{Site, hash, put};
 
@@ -41,4 +43,29 @@ fn a_path_that_is_dead_for_three_seconds_delays_a_file_and_no_more() {
     eprintln!("20 MiB with 3 s of nothing in between: {:.1} s", took.as_secs_f64());
     assert_eq!(hash(&alice.path("file")), served);
     assert!(took > Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn folders_that_take_longer_to_make_than_one_waits_for_a_server_are_no_silence_of_it() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    for tree in 0..300 {
+        let folder =
+            (0..30).fold(site.shelf("alice").join("trees"), |path, level| path.join(format!("{tree}-{level}")));
+        std::fs::create_dir_all(&folder).expect("writable");
+        put(&folder.join("leaf"), 1, "leaf");
+    }
+    let _server = site.serve();
+    let get = alice.start(&["client", "getall", "--to", "in", "--timeout", "2s"]);
+    // Nine thousand folders are made one after the other; it is stopped at the first of them.
+    let began = Instant::now();
+    while !alice.path("in/trees").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it makes no folder");
+        std::thread::yield_now();
+    }
+    get.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(4));
+    get.signal(Signal::CONT);
+    get.ended().ok();
+    assert!(alice.path("in/trees/299-0").is_dir());
 }
