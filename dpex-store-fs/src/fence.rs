@@ -133,8 +133,13 @@ impl Folder {
 
     /// Opens a regular file directly inside for reading; `NXIO` if it is anything else (NAM-5).
     pub(crate) fn open_file(&self, name: &str) -> Result<(OwnedFd, Stat), Errno> {
+        self.open_seen(name, &self.stat(name)?)
+    }
+
+    /// The same, of which this was seen a moment ago.
+    pub(crate) fn open_seen(&self, name: &str, seen: &Stat) -> Result<(OwnedFd, Stat), Errno> {
         // Asked before opening, since opening a device may already do something; asked again after, since only that counts.
-        if !is_file(&self.stat(name)?) {
+        if !is_file(seen) {
             return Err(Errno::NXIO);
         }
         let file = sys::open(self, name, FILE)?;

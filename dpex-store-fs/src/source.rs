@@ -28,9 +28,9 @@ struct Open {
 }
 
 impl FsSource {
-    /// Opens a regular file directly inside `folder`.
-    pub(crate) fn open(folder: &Folder, name: &str, secret: &Secret<32>) -> Result<Self, StoreError> {
-        let (file, stat) = folder.open_file(name).map_err(looking_up)?;
+    /// Opens a regular file directly inside `folder`, of which this was seen.
+    pub(crate) fn open(folder: &Folder, name: &str, seen: &Stat, secret: &Secret<32>) -> Result<Self, StoreError> {
+        let (file, stat) = folder.open_seen(name, seen).map_err(looking_up)?;
         made_up::check(&file, &stat).map_err(looking_up)?;
         Ok(Self(Arc::new(Open { file, meta: meta(&stat, secret), secret: secret.clone() })))
     }

@@ -40,10 +40,8 @@ impl View {
     /// Opens a file for reading.
     pub(crate) fn open(&self, path: &SharePath) -> Result<FsSource, StoreError> {
         match self.find(path)?.0 {
-            Found::Other(place, name, _) if Self::shows_file(place.folder(), &name) => {
-                FsSource::open(place.folder(), &name, &self.secret)
-            }
-            _ => Err(StoreError::NotFound),
+            Found::Other(place, name, stat) => self.open_in(place.folder(), &name, &stat),
+            Found::Folder(..) => Err(StoreError::NotFound),
         }
     }
 
@@ -98,7 +96,7 @@ pub(crate) fn shows_name(name: &[u8], hidden: bool) -> bool {
 }
 
 /// NAM-6: for whoever asked for a name, a link that leads nowhere is no name.
-fn lost(lost: Lost) -> StoreError {
+pub(crate) fn lost(lost: Lost) -> StoreError {
     match lost {
         Lost::System(errno) => looking_up(errno),
         Lost::Outside | Lost::Endless | Lost::Hidden | Lost::NotText => StoreError::NotFound,
