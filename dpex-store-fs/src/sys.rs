@@ -94,10 +94,21 @@ pub(crate) fn create_unnamed(_: impl AsFd, _: Mode) -> Sys<OwnedFd> {
 #[cfg(target_os = "linux")]
 pub(crate) fn link_unnamed(file: impl AsFd, folder: impl AsFd, name: &str) -> Sys {
     use std::os::fd::AsRawFd as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    // By its number and not by itself, which would need a privilege.
-    let here = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    call(&Step::Make(folder.as_fd(), name), || rustix::fs::linkat(CWD, &here, &folder, name, AtFlags::SYMLINK_FOLLOW))
+    /// Linux before 6.10 takes the file itself from the privileged alone, and tells others that there is none.
+    static TAKES_ITSELF: AtomicBool = AtomicBool::new(true);
+
+    call(&Step::Make(folder.as_fd(), name), || {
+        if TAKES_ITSELF.load(Ordering::Relaxed) {
+            match rustix::fs::linkat(&file, "", &folder, name, AtFlags::EMPTY_PATH) {
+                Err(Errno::NOENT) => TAKES_ITSELF.store(false, Ordering::Relaxed),
+                linked => return linked,
+            }
+        }
+        let here = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+        rustix::fs::linkat(CWD, &here, &folder, name, AtFlags::SYMLINK_FOLLOW)
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
