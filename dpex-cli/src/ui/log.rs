@@ -14,6 +14,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{Ui, record_line};
 
+/// Bytes that are written at a time, if that many wait.
+const AT_ONCE: usize = 64 * 1024;
 /// Bytes that may wait to be read, the bookkeeping of each line included.
 const MAX_WAITING: usize = 1 << 20;
 
@@ -40,6 +42,8 @@ struct Queue {
     /// Lines dropped since there was room last.
     lost: u64,
     has_writer: bool,
+    /// The writer sleeps until it is told of a line.
+    sleeps: bool,
     /// A line is being written.
     writing: bool,
 }
@@ -94,15 +98,18 @@ impl Log {
             return;
         }
         queue.push(line);
-        self.shared.filled.notify_one();
+        if std::mem::take(&mut queue.sleeps) {
+            self.shared.filled.notify_one();
+        }
     }
 
     /// Writes lines for ever.
     fn write(&self) {
         let mut queue = self.queue();
         loop {
-            let Some(line) = queue.pop() else {
+            let Some(lines) = queue.pop_all() else {
                 queue.writing = false;
+                queue.sleeps = true;
                 self.shared.drained.notify_all();
                 queue = self.shared.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -114,7 +121,7 @@ impl Log {
                 queue.push(self.loss(lost));
             }
             drop(queue);
-            line.write();
+            lines.write();
             queue = self.queue();
         }
     }
@@ -148,6 +155,22 @@ impl Queue {
         let line = self.lines.pop_front()?;
         self.bytes -= line.weight();
         Some(line)
+    }
+
+    /// The first line, and those behind it that go the same way, in one piece.
+    fn pop_all(&mut self) -> Option<Line> {
+        let mut all = self.pop()?;
+        loop {
+            match (&mut all, self.lines.front()) {
+                (Line::Out(text), Some(Line::Out(next))) | (Line::Err(text), Some(Line::Err(next)))
+                    if text.len() < AT_ONCE =>
+                {
+                    text.push_str(next);
+                    self.pop();
+                }
+                _ => return Some(all),
+            }
+        }
     }
 }
 
