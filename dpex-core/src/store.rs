@@ -271,7 +271,8 @@ pub trait FileStore: Debug + Send + Sync {
         answers
     }
 
-    /// Makes a folder and those above it; an existing one is fine.
+    /// Makes a folder and those above it; an existing one is fine. They are there for good after [`Self::settle`], or
+    /// when a file of [`Self::receive`] in one of them is.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if a file is in the way, [`StoreError::BadName`], [`StoreError::Full`], [`StoreError::Io`].
@@ -305,7 +306,8 @@ pub trait FileStore: Debug + Send + Sync {
         answers
     }
 
-    /// Makes the names published by [`Self::put_all`] so far durable, as their content is already.
+    /// Makes the names published by [`Self::put_all`] so far durable, as their content is already, and the folders of
+    /// [`Self::make_folder`].
     ///
     /// # Errors
     /// [`StoreError::Io`].

@@ -17,6 +17,7 @@ use crate::parts::Claim;
 use crate::portable::Rules;
 use crate::publish::check_target;
 use crate::sys;
+use crate::whole::Unsettled;
 
 /// Checks what can be checked before the first byte, and makes the part or finds it again.
 pub(crate) fn begin(root: Arc<Folder>, incoming: &Incoming, rules: Rules) -> Result<FsPartial, StoreError> {
@@ -113,9 +114,18 @@ pub(crate) fn held(
 }
 
 /// Makes a folder and those above it.
-pub(crate) fn make_folder(root: &Folder, path: &SharePath, rules: Rules) -> Result<(), StoreError> {
+pub(crate) fn make_folder(
+    root: &Folder,
+    path: &SharePath,
+    rules: Rules,
+    unsettled: &Unsettled,
+) -> Result<(), StoreError> {
     rules.check(path)?;
-    make_folders(root, path, Durable::Now).map(drop)
+    if !sys::SYNCS_DISKS {
+        return make_folders(root, path, Durable::Now).map(drop);
+    }
+    // Those that were here may be a killed run's, and no more durable than new ones.
+    unsettled.add(make_folders(root, path, Durable::Later)?)
 }
 
 pub(crate) fn make_folders(root: &Folder, path: &SharePath, durable: Durable) -> Result<Folder, StoreError> {

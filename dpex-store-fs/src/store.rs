@@ -151,10 +151,10 @@ impl FileStore for FsStore {
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
-        let (view, path, admission) = (Arc::clone(&self.view), path.clone(), self.admission.clone());
+        let (FsStore { view, unsettled, admission }, path) = (self.clone(), path.clone());
         blocking(move || {
             let hold = admission.admit(view.root.folder(), &path, Existing::Keep)?;
-            receiving::make_folder(view.root.folder(), &path, admission.rules)?;
+            receiving::make_folder(view.root.folder(), &path, admission.rules, &unsettled)?;
             hold.made(&path);
             Ok(())
         })

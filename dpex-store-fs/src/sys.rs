@@ -247,6 +247,9 @@ pub(crate) fn sync_data(file: impl AsFd) -> Sys {
     sync(file)
 }
 
+/// Can all of a disk be made durable here?
+pub(crate) const SYNCS_DISKS: bool = cfg!(target_os = "linux");
+
 /// Makes all of a disk durable; `NOSYS` where that cannot be asked, or gives no answer.
 #[cfg(target_os = "linux")]
 pub(crate) fn sync_disk(folder: impl AsFd) -> Sys {

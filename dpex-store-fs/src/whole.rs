@@ -18,6 +18,7 @@ use dpex_core::types::SharePath;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::error::{broken, writing};
 use crate::fence::{Durable, Folder, is_file, wide};
@@ -29,8 +30,15 @@ use crate::publish::{Finished, Target, check_target, naming, publish, rename_to_
 use crate::receiving::make_folders;
 use crate::sys::{self, Sys};
 
-/// Files that are open at a time. Each may hold its folder open as well, and several batches may be at work.
-const OPEN: usize = 100;
+/// Files and their folders that are open at a time, if this process may have four times as many open: several batches may
+/// be at work, and other things beside them.
+const OPEN: usize = 1024;
+
+/// How many a batch has open at most.
+fn most_open() -> usize {
+    let most = getrlimit(Resource::Nofile).current.map_or(OPEN, |most| usize::try_from(most / 4).unwrap_or(OPEN));
+    most.clamp(16, OPEN)
+}
 
 /// Disks on which names were given that may not be durable yet, each with a folder on it.
 #[derive(Debug, Default)]
@@ -41,18 +49,25 @@ impl Unsettled {
     pub(crate) fn settle(&self) -> Result<(), StoreError> {
         let places = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let mut result = Ok(());
-        for (disk, place) in places {
+        for place in places.into_values() {
             if let Err(errno) = sys::sync_disk(&place.folder) {
                 // To be asked for again; the first failure is the one to tell.
-                self.add(disk, &place);
+                self.add_place(&place);
                 result = result.and(Err(writing(errno)));
             }
         }
         result
     }
 
-    fn add(&self, disk: u64, place: &Arc<Place>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(disk).or_insert_with(|| Arc::clone(place));
+    /// Takes up a folder whose name, and the names of those above it, may not be durable.
+    pub(crate) fn add(&self, folder: Folder) -> Result<(), StoreError> {
+        self.add_place(&Arc::new(Place::new(folder)?));
+        Ok(())
+    }
+
+    fn add_place(&self, place: &Arc<Place>) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.entry(place.disk).or_insert_with(|| Arc::clone(place));
     }
 }
 
@@ -61,6 +76,13 @@ impl Unsettled {
 struct Place {
     folder: Folder,
     disk: u64,
+}
+
+impl Place {
+    fn new(folder: Folder) -> Result<Self, StoreError> {
+        let disk = wide(sys::fstat(&folder).map_err(writing)?.st_dev);
+        Ok(Self { folder, disk })
+    }
 }
 
 /// A file that is written and has not got its name.
@@ -83,11 +105,13 @@ pub(crate) struct Batch<'a> {
     /// The folder of the file before, so that many in one are walked to once. It is as good as an open file in it: whoever
     /// moves the folder away takes the files along.
     last: Option<(SharePath, Arc<Place>)>,
+    /// Folders that were opened for the drafts there are.
+    folders: usize,
 }
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(root: &'a Folder, rules: Rules, unsettled: &'a Unsettled) -> Self {
-        Self { root, rules, unsettled, last: None }
+        Self { root, rules, unsettled, last: None, folders: 0 }
     }
 
     /// Receives the files. One answer each, in their order.
@@ -95,8 +119,9 @@ impl<'a> Batch<'a> {
         let mut answers: Answers = Vec::new();
         answers.resize_with(files.len(), || None);
         let mut drafts = Vec::new();
+        let most_open = most_open();
         for (number, Whole { incoming, content }) in files.into_iter().enumerate() {
-            if drafts.len() == OPEN {
+            if drafts.len() + self.folders >= most_open {
                 self.publish(&mut drafts, &mut answers);
             }
             let mut drafted = self.draft(number, &incoming, &content);
@@ -142,15 +167,15 @@ impl<'a> Batch<'a> {
         {
             return Ok(Arc::clone(place));
         }
-        let folder = make_folders(self.root, &parent, Durable::Later)?;
-        let disk = wide(sys::fstat(&folder).map_err(writing)?.st_dev);
-        let place = Arc::new(Place { folder, disk });
+        let place = Arc::new(Place::new(make_folders(self.root, &parent, Durable::Later)?)?);
+        self.folders += 1;
         self.last = Some((parent, Arc::clone(&place)));
         Ok(place)
     }
 
     /// Makes the drafts durable and gives them their names.
-    fn publish(&self, drafts: &mut Vec<Draft>, answers: &mut Answers) {
+    fn publish(&mut self, drafts: &mut Vec<Draft>, answers: &mut Answers) {
+        self.folders = 0;
         let mut disks: BTreeMap<u64, Arc<Place>> = BTreeMap::new();
         for Draft { place, .. } in &*drafts {
             disks.entry(place.disk).or_insert_with(|| Arc::clone(place));
@@ -161,7 +186,7 @@ impl<'a> Batch<'a> {
             let number = draft.number;
             let result = match synced.get(&draft.place.disk) {
                 Some(Ok(())) => {
-                    self.unsettled.add(draft.place.disk, &draft.place);
+                    self.unsettled.add_place(&draft.place);
                     draft.publish()
                 }
                 Some(Err(Errno::NOSYS)) | None => draft.publish_alone(self.root),

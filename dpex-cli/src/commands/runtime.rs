@@ -1,6 +1,7 @@
 //! The async runtime of the commands that speak to the other side, and what Ctrl-C means to them.
 
 use dpex_core::node::Client;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -10,14 +11,28 @@ use crate::error::{Blame, CliError, CliResult};
 /// Threads for file and RSA work. The node bounds what runs at a time; this bounds the memory of idle threads.
 const BLOCKING_THREADS: usize = 24;
 
+/// Files that may be open at a time, if the system lets us: many small ones are received together.
+const DESCRIPTORS: u64 = 4096;
+
 /// Runs a command to its end.
 pub(super) fn block_on<T>(command: impl Future<Output = CliResult<T>>) -> CliResult<T> {
+    allow_descriptors();
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     let runtime = runtime.map_err(|e| CliError::new(Blame::Internal, format!("no threads could be started: {e}")))?;
     let result = runtime.block_on(command);
     // A disk operation that hangs must not keep an interrupted command from ending.
     runtime.shutdown_background();
     result
+}
+
+/// Shells give a process few descriptors, for the sake of old programs that can count no further.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < most) {
+        // Fewer do as well, more slowly.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+    }
 }
 
 /// Connects, works, and takes leave of the server. Ctrl-C, or being told to terminate, ends each of them half-way; the

@@ -144,6 +144,9 @@ fn check(runtime: &Runtime, ground: &Ground, story: Story, log: &Log, is_plain: 
     for name in &log.lasting {
         assert!(shown.contains_key(name), "{name} is gone");
     }
+    for name in &log.folders {
+        assert!(ground.at(name).is_dir(), "{name} is gone");
+    }
     let is_here = shown.iter().any(|(name, file)| name != BESIDE && story.is_arrived(name, file));
     let held: BTreeSet<u64> = runtime.block_on(ground.held_truly(story));
     if !is_here && !log.is_discarded {

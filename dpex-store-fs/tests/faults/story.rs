@@ -52,6 +52,8 @@ pub(crate) struct Log {
     pub(crate) promised: BTreeSet<u64>,
     /// Names that are there for good.
     pub(crate) lasting: BTreeSet<String>,
+    /// And those of folders.
+    pub(crate) folders: BTreeSet<String>,
     /// It was said to be not wanted any more.
     pub(crate) is_discarded: bool,
 }
@@ -144,7 +146,10 @@ impl Story {
             }
             Self::Folders => {
                 store.make_folder(&path("x/y/z")).await?;
-                return store.make_folder(&path("x/y")).await;
+                store.make_folder(&path("x/y")).await?;
+                store.settle().await?;
+                log.folders.insert("x/y/z".to_owned());
+                return Ok(());
             }
             // Whatever becomes of it. It is not settled: the large file is reported first.
             Self::Among => drop(store.put_all(vec![whole(BESIDE, Existing::Keep)]).await),
