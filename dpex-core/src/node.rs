@@ -6,6 +6,7 @@
 
 mod client;
 mod disk;
+mod fetch;
 mod hashing;
 mod listing;
 mod server;
@@ -13,7 +14,8 @@ mod session;
 mod small;
 mod values;
 
-pub use client::{Client, ConnectError, Fetch, FetchEvent, Stamps, Target, connect};
+pub use client::{Client, ConnectError, Stamps, Target, connect};
+pub use fetch::{Fetch, FetchEvent, Fetches};
 pub use hashing::hash_of;
 pub use listing::{ListError, MAX_LISTING, MAX_LISTING_BYTES};
 pub use server::{Host, Record, Server, SessionInfo, StartError};

@@ -197,6 +197,7 @@ impl Plan {
                 EntryKind::File(meta) => files.push((entry.path, meta)),
             }
         }
+        // Before the folders are made: nothing needs to be looked for in one that is not there.
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
         room::check(&*self.store, &mut waiting, 0, &origin).await?;
         for path in folders {
@@ -218,7 +219,7 @@ impl Plan {
         if let Err(error) = self.store.settle().await {
             tally.not_settled(&error);
         }
-        transfers.finish();
+        transfers.finish()?;
         if let Some(reason) = line.client().ended() {
             tally.disconnected(super::connection::ended(Some(&reason)));
         }

@@ -3,20 +3,24 @@
 //! On a terminal the lines move, beginning after 250 ms; without one, each file is a plain line when it ends, or each for
 //! which something was done, where there may be many others. With `-q` there are only those that failed, and with `--json`
 //! each beginning, end, and second of a file is a record.
+//!
+//! What is told of many small files is gathered, and handed out by [`Transfers::flush`] in one piece.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::progress::CALM;
-use super::{Ui, escape, size};
+use super::{Ui, escape, record_line, size};
 use crate::error::CliResult;
 
 /// How often a program is told about the same file.
 const EVERY: Duration = Duration::from_secs(1);
 /// Lines of single files at once. More would not fit on a screen, and those of small files come and go unread.
 const MOST_LINES: usize = 8;
+/// Bytes of lines that are gathered at most.
+const MOST_GATHERED: usize = 64 * 1024;
 /// How often the screen is drawn.
 const FRAMES_A_SECOND: u8 = 8;
 
@@ -32,6 +36,8 @@ pub(crate) struct Transfers {
     terse: bool,
     /// Lines of single files among them.
     drawn: usize,
+    /// What is told, and not handed out: records with `--json`, and else lines for people.
+    gathered: String,
 }
 
 /// One file under way.
@@ -40,9 +46,8 @@ pub(crate) struct Transfer {
     path: String,
     size: u64,
     have: u64,
-    line: ProgressBar,
-    /// The line is among those that are drawn.
-    drawn: bool,
+    /// Its line, if it is among those that are drawn.
+    line: Option<ProgressBar>,
     told: Option<Instant>,
 }
 
@@ -75,49 +80,70 @@ impl Transfers {
         let lines = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let all = lines.add(ProgressBar::new(bytes));
         all.set_style(style("{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"));
-        Self { ui, lines, all, begun: now, shown: false, terse: false, drawn: 0 }
+        Self { ui, lines, all, begun: now, shown: false, terse: false, drawn: 0, gathered: String::new() }
     }
 
     /// Gives files for which nothing has to be done no line of their own, except to somebody who asked for more with `-v`.
-    pub(crate) fn tersely(self) -> Self {
-        Self { terse: !self.ui.verbose, ..self }
+    pub(crate) fn tersely(mut self) -> Self {
+        self.terse = !self.ui.verbose;
+        self
     }
 
     /// A file begins, of which `have` bytes were there already.
-    pub(crate) fn start(&self, path: &str, bytes: u64, have: u64) -> CliResult<Transfer> {
-        let line = ProgressBar::hidden();
-        line.set_length(bytes);
-        line.set_position(have);
-        // What was there already is no speed.
-        line.reset_eta();
-        self.all.inc(have);
-        if self.ui.json {
-            self.ui.record("start", json!({ "path": path, "size": bytes, "have": have }))?;
+    pub(crate) fn start(&mut self, path: &str, bytes: u64, have: u64) -> CliResult<Transfer> {
+        if have > 0 {
+            self.all.inc(have);
         }
-        Ok(Transfer { path: path.to_owned(), size: bytes, have, line, drawn: false, told: None })
+        if self.ui.json {
+            self.record("start", &json!({ "path": path, "size": bytes, "have": have }))?;
+        }
+        Ok(Transfer { path: path.to_owned(), size: bytes, have, line: None, told: None })
+    }
+
+    fn record(&mut self, kind: &str, fields: &Value) -> CliResult {
+        self.gathered.push_str(&record_line(kind, fields));
+        self.flush_if_full()
+    }
+
+    fn tell(&mut self, line: &str) -> CliResult {
+        self.gathered.push_str(line);
+        self.gathered.push('\n');
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> CliResult {
+        if self.gathered.len() < MOST_GATHERED { Ok(()) } else { self.flush() }
+    }
+
+    /// Hands out what was told so far; to be called before anything is waited for.
+    pub(crate) fn flush(&mut self) -> CliResult {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.gathered);
+        if self.ui.json {
+            return self.ui.answer(&text);
+        }
+        self.lines.suspend(|| super::talk(text.trim_end_matches('\n')));
+        Ok(())
     }
 
     /// A file goes on with so many bytes that an earlier try has left.
     pub(crate) fn resume(&mut self, file: &mut Transfer, held: u64) -> CliResult {
         self.all.inc(held.saturating_sub(file.have));
         file.have = held;
-        file.line.set_position(held);
-        file.line.reset_eta();
         if self.ui.json {
-            return self.ui.record("resume", json!({ "path": file.path, "size": file.size, "have": held }));
+            return self.record("resume", &json!({ "path": file.path, "size": file.size, "have": held }));
         }
         self.note(&file.path, &format!("goes on, {} are here", size(held)))
     }
 
     /// Says something about a file that goes on.
-    pub(crate) fn note(&self, path: &str, what: &str) -> CliResult {
+    pub(crate) fn note(&mut self, path: &str, what: &str) -> CliResult {
         if self.ui.json {
-            return self.ui.record("note", json!({ "path": path, "text": what }));
+            return self.record("note", &json!({ "path": path, "text": what }));
         }
-        if !self.ui.quiet {
-            self.lines.suspend(|| super::talk(&format!("{}  {what}", escape(path))));
-        }
-        Ok(())
+        if self.ui.quiet { Ok(()) } else { self.tell(&format!("{}  {what}", escape(path))) }
     }
 
     /// A file is to be tried again: what was shown of it is taken back.
@@ -127,36 +153,41 @@ impl Transfers {
     }
 
     fn clear(&mut self, file: &Transfer) {
-        file.line.finish_and_clear();
-        if file.drawn {
+        if let Some(line) = &file.line {
+            line.finish_and_clear();
             self.drawn -= 1;
         }
     }
 
-    /// Draws a line for a file that takes its time, if there is room.
+    /// Draws a line for a file that takes its time, if there is room. What was there already is no speed.
     fn draw(&mut self, file: &mut Transfer) {
-        if file.drawn || self.drawn >= MOST_LINES {
+        if file.line.is_some() || self.drawn >= MOST_LINES {
             return;
         }
-        (file.drawn, self.drawn) = (true, self.drawn + 1);
-        file.line = self.lines.insert_before(&self.all, file.line.clone());
-        file.line.set_style(style("  {msg} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}"));
-        file.line.set_message(escape(&file.path).into_owned());
+        self.drawn += 1;
+        let line = self.lines.insert_before(&self.all, ProgressBar::new(file.size));
+        line.set_position(file.have);
+        line.reset_eta();
+        line.set_style(style("  {msg} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}"));
+        line.set_message(escape(&file.path).into_owned());
+        file.line = Some(line);
     }
 
     /// A file has come so far.
     pub(crate) fn advance(&mut self, file: &mut Transfer, have: u64, now: Instant) -> CliResult {
         self.all.inc(have.saturating_sub(file.have));
-        file.have = have;
         self.draw(file);
-        file.line.set_position(have);
+        file.have = have;
+        if let Some(line) = &file.line {
+            line.set_position(have);
+        }
         if !self.shown && self.ui.draws() && now.saturating_duration_since(self.begun) >= CALM {
             self.shown = true;
             self.lines.set_draw_target(ProgressDrawTarget::stderr_with_hz(FRAMES_A_SECOND));
         }
         if self.ui.json && file.told.is_none_or(|told| now.saturating_duration_since(told) >= EVERY) {
             file.told = Some(now);
-            self.ui.record("progress", json!({ "path": file.path, "size": file.size, "have": have }))?;
+            self.record("progress", &json!({ "path": file.path, "size": file.size, "have": have }))?;
         }
         Ok(())
     }
@@ -177,7 +208,7 @@ impl Transfers {
                 End::Skipped(why) => json!({ "path": file.path, "result": "skipped", "why": why }),
                 End::Failed(why) => json!({ "path": file.path, "result": "failed", "why": why }),
             };
-            return self.ui.record("file", record);
+            return self.record("file", &record);
         }
         let is_told = match end {
             // An error, and told to everybody.
@@ -186,14 +217,23 @@ impl Transfers {
             End::Done { .. } => !self.ui.quiet,
         };
         if is_told {
-            self.lines.suspend(|| super::talk(&ended(&file.path, file.size, end)));
+            return self.tell(&ended(&file.path, file.size, end));
         }
         Ok(())
     }
 
-    /// Clears the moving lines.
-    pub(crate) fn finish(&self) {
+    /// Hands out what was told, and clears the moving lines.
+    pub(crate) fn finish(&mut self) -> CliResult {
+        let flushed = self.flush();
         self.all.finish_and_clear();
+        flushed
+    }
+}
+
+impl Drop for Transfers {
+    fn drop(&mut self) {
+        // Of a command that failed: why, is told by somebody else.
+        let _ = self.flush();
     }
 }
 
@@ -244,12 +284,12 @@ mod tests {
         assert_eq!(all.all.position(), 150);
         all.end(&two, &End::Done { hash: String::new(), renamed: None }).expect("no output");
         assert_eq!(all.all.position(), 300, "what is whole counts whole");
-        all.finish();
+        all.finish().expect("no output");
     }
 
     #[test]
     fn the_line_of_a_file_is_one_line_whatever_its_name() {
-        let all = Transfers::begin(Ui { quiet: true, ..Ui::default() }, 1, Instant::now());
+        let mut all = Transfers::begin(Ui { quiet: true, ..Ui::default() }, 1, Instant::now());
         let file = all.start("a\u{1b}[2J\nb", 1500, 0).expect("no output");
         for (end, expected) in [
             (End::Done { hash: "af13".into(), renamed: None }, "a\\u{1b}[2J\\u{a}b  1.5 KB  af13"),

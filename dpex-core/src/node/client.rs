@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::disk::{Disk, Files, PARALLEL};
+use super::fetch::{Fetch, FetchEvent, Listener};
 use super::listing::{ListError, Listing, MAX_LISTING, MAX_LISTING_BYTES};
 use super::moment;
 use super::session::{self, Owner, Parts};
@@ -148,52 +149,6 @@ impl Target {
     }
 }
 
-/// What happens to a fetched file. [`Self::Finished`] or [`Self::Failed`] is the last.
-#[derive(Debug)]
-pub enum FetchEvent {
-    /// The server has begun to send it.
-    Offered {
-        /// What it says of the file.
-        meta: Meta,
-        /// Bytes of it that are here already. 0 if what was held is of another version: the file starts over.
-        held: u64,
-    },
-    /// So many bytes of it are verified and written.
-    Progress(u64),
-    /// It is verified and published.
-    Finished {
-        /// The name it was published under.
-        path: SharePath,
-        /// Its BLAKE3 hash.
-        root: Digest,
-        /// Bytes.
-        size: u64,
-    },
-    /// It failed.
-    Failed(Failure),
-}
-
-/// A file being fetched. Dropping it gives the file up.
-#[derive(Debug)]
-pub struct Fetch {
-    events: mpsc::UnboundedReceiver<FetchEvent>,
-    is_over: bool,
-}
-
-impl Fetch {
-    /// The next thing that happens; `None` after the last, which is always [`FetchEvent::Finished`] or
-    /// [`FetchEvent::Failed`].
-    pub async fn next(&mut self) -> Option<FetchEvent> {
-        if self.is_over {
-            return None;
-        }
-        // However the session ended, and even if it never took this request up: nobody will say more.
-        let event = self.events.recv().await.unwrap_or(FetchEvent::Failed(Failure::Disconnected));
-        self.is_over = matches!(event, FetchEvent::Finished { .. } | FetchEvent::Failed(_));
-        Some(event)
-    }
-}
-
 /// A connection to a server. Clones share it; it ends when all are gone, if it was not closed before.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -206,7 +161,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Command {
     List(ListQuery, oneshot::Sender<Result<Page, Failure>>),
-    Get(SharePath, Target, mpsc::UnboundedSender<FetchEvent>),
+    Get(SharePath, Target, Listener),
     Hash(SharePath, oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Probe,
     /// Within so much time.
@@ -316,10 +271,14 @@ impl Client {
     /// Fetches a file. Any number may be under way at once.
     #[must_use]
     pub fn fetch(&self, path: SharePath, target: Target) -> Fetch {
-        let (sender, events) = mpsc::unbounded_channel();
-        // If nobody takes it, the sender is gone, and that is told as a failure.
-        let _ = self.commands.send(Command::Get(path, target, sender));
-        Fetch { events, is_over: false }
+        let (listener, fetch) = Fetch::new();
+        self.get(path, target, listener);
+        fetch
+    }
+
+    pub(super) fn get(&self, path: SharePath, target: Target, listener: Listener) {
+        // If nobody takes it, the listener is dropped, and tells of a failure.
+        let _ = self.commands.send(Command::Get(path, target, listener));
     }
 
     /// Ends the connection, after the server has heard what was said last or two seconds have passed. What the disk was
@@ -355,13 +314,13 @@ struct ClientSession {
 enum Waiter {
     List(oneshot::Sender<Result<Page, Failure>>),
     Hash(oneshot::Sender<Result<(Meta, Digest), Failure>>),
-    Fetch(mpsc::UnboundedSender<FetchEvent>),
+    Fetch(Listener),
 }
 
 impl ClientSession {
     fn tell(&mut self, session: &mut Session, id: RequestId, event: FetchEvent) {
-        if let Some(Waiter::Fetch(events)) = self.waiting.get(&id)
-            && events.send(event).is_err()
+        if let Some(Waiter::Fetch(listener)) = self.waiting.get_mut(&id)
+            && !listener.tell(event)
         {
             self.waiting.remove(&id);
             session.cancel(id);
@@ -403,12 +362,12 @@ impl Owner for ClientSession {
                     Some(Waiter::Hash(reply)) => {
                         let _ = reply.send(Err(why));
                     }
-                    Some(Waiter::Fetch(events)) => {
+                    Some(Waiter::Fetch(mut listener)) => {
                         // Whoever asks for the file again must not find its part in this one's hands.
                         let end = disk.end(id);
                         tokio::spawn(async move {
                             end.await;
-                            let _ = events.send(FetchEvent::Failed(why));
+                            listener.tell(FetchEvent::Failed(why));
                         });
                     }
                     None => drop(disk.end(id)),
@@ -438,17 +397,13 @@ impl Owner for ClientSession {
                 }
             },
             Some(Command::Probe) => session.probe(),
-            Some(Command::Get(path, target, events)) => match session.get(path, target.held.clone()) {
-                Some(id) => {
-                    if let Files::Targets(targets) = &mut disk.files {
-                        targets.insert(id, target);
-                    }
-                    self.waiting.insert(id, Waiter::Fetch(events));
+            Some(Command::Get(path, target, listener)) => {
+                // Without a session the listener is dropped, and tells of it.
+                if let Some(id) = session.get(path, target.held.clone()) {
+                    disk.aim(id, target);
+                    self.waiting.insert(id, Waiter::Fetch(listener));
                 }
-                None => {
-                    let _ = events.send(FetchEvent::Failed(Failure::Disconnected));
-                }
-            },
+            }
             Some(Command::Close(time, done)) => self.closing = Some((now + time, done)),
             None => session.close(now, CloseCode::Ok, ""),
         }

@@ -118,12 +118,22 @@ impl Disk {
         self.openings.take(opening, small::open_all);
     }
 
+    /// Says where a file goes that the server was asked for.
+    pub(super) fn aim(&mut self, id: RequestId, target: Target) {
+        if let Files::Targets(targets) = &mut self.files {
+            targets.insert(id, target);
+            self.puts.expect(targets.len());
+        }
+    }
+
     fn put(&mut self, id: RequestId, meta: Meta, content: Bytes, root: Digest) {
-        let Files::Targets(targets) = &self.files else { return };
-        let Some(target) = targets.get(&id) else { return };
-        let (store, incoming) = (Arc::clone(&target.store), target.incoming(meta, DEFAULT_BLOCK_LOG2, false));
+        let Files::Targets(targets) = &mut self.files else { return };
+        // It is all there is to do for this request.
+        let Some(target) = targets.remove(&id) else { return };
+        self.puts.expect(targets.len());
+        let incoming = target.incoming(meta, DEFAULT_BLOCK_LOG2, false);
         let (whole, task) = (Whole { incoming, content }, self.task(id));
-        self.puts.take(Put { store, whole, root, task }, small::put_all);
+        self.puts.take(Put { store: target.store, whole, root, task }, small::put_all);
     }
 
     fn receive(&mut self, id: RequestId, meta: Meta, block_log2: u8, resumed: bool) {
@@ -169,8 +179,10 @@ impl Disk {
     /// Lets a transfer's task run out of work, and so end.
     pub(super) fn forget(&mut self, id: RequestId) {
         self.open.remove(&id);
-        if let Files::Targets(targets) = &mut self.files {
-            targets.remove(&id);
+        if let Files::Targets(targets) = &mut self.files
+            && targets.remove(&id).is_some()
+        {
+            self.puts.expect(targets.len());
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::wire::frame::CloseCode;
 const MAX_WAITING: usize = 4 << 20;
 /// Send calls before the task looks at what has arrived.
 const SENDS_A_TURN: usize = 16;
+/// Commands that are carried out before it looks again.
+const COMMANDS_A_TURN: usize = 256;
 /// A session without a deadline still looks up now and then.
 const IDLE_TURN: Duration = Duration::from_secs(60);
 
@@ -99,7 +101,7 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
     let (mut disk, mut replies) = Disk::new(files, permits);
     let mut buffer = Vec::with_capacity(64 * 1024);
     let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
-    let mut commanded = true;
+    let (mut commanded, mut given) = (true, Vec::new());
     let mut severed = false;
     loop {
         let sent_all = transmit(&mut session, &*transport, &mut buffer).await;
@@ -121,9 +123,15 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
                 }
             },
             Some(reply) = replies.recv() => answer(&mut session, reply, &mut replies),
-            command = commands.recv(), if commanded => {
-                commanded = command.is_some();
-                owner.on_command(now(), &mut session, &mut disk, command);
+            // Together, so that what they ask for travels together.
+            count = commands.recv_many(&mut given, COMMANDS_A_TURN), if commanded => {
+                commanded = count > 0;
+                for command in given.drain(..) {
+                    owner.on_command(now(), &mut session, &mut disk, Some(command));
+                }
+                if !commanded {
+                    owner.on_command(now(), &mut session, &mut disk, None);
+                }
             }
             () = &mut sleep => session.handle_timeout(now()),
             () = std::future::ready(()), if !sent_all => {}

@@ -1,13 +1,17 @@
 //! Small files, many at a time: opened and published in batches where the store gains by it.
 //!
-//! A batch is whatever came while the one before it was being worked on, so nothing waits to be gathered, and an idle disk
-//! gets a single file at once.
+//! A batch is whatever came while the one before it was being worked on. Files that are put wait a moment longer while
+//! others are expected, since all of a batch are made durable by one wait for the disk; the last one expected, or a
+//! single one, waits for nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use super::disk::Task;
 use super::values::BlockValues;
@@ -19,9 +23,15 @@ use crate::types::{Digest, SharePath};
 /// Files up to this size, in bytes, are read when they are opened.
 const WHOLE: u64 = 64 * 1024;
 /// Files in a batch.
-const MOST: usize = 256;
+const MOST: usize = 512;
 /// Batches at a time: one waits for the disk while the next is hashed and written.
 const WORKERS: usize = 2;
+/// How long a batch that is not full waits for what is expected. A disk takes as long to make anything durable.
+const PATIENCE: Duration = Duration::from_millis(30);
+/// Bytes that are not kept waiting for more: what waits is in the credit, and with all of it nothing more would come.
+const ENOUGH: usize = 2 << 20;
+/// How often it looks what has come.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// A file to be opened and served.
 pub(super) struct Opening {
@@ -42,11 +52,17 @@ pub(super) struct Put {
 /// Something that can be done for many files at once.
 pub(super) trait Gathered: Send + 'static {
     fn store(&self) -> &Arc<dyn FileStore>;
+    /// Bytes that it holds while it waits.
+    fn weight(&self) -> usize;
 }
 
 impl Gathered for Opening {
     fn store(&self) -> &Arc<dyn FileStore> {
         &self.store
+    }
+
+    fn weight(&self) -> usize {
+        0
     }
 }
 
@@ -54,20 +70,31 @@ impl Gathered for Put {
     fn store(&self) -> &Arc<dyn FileStore> {
         &self.store
     }
+
+    fn weight(&self) -> usize {
+        self.whole.content.len()
+    }
 }
 
 /// Gathers work for as long as its workers are busy. They end with it.
 pub(super) struct Gatherer<T> {
     queue: Option<mpsc::UnboundedSender<T>>,
+    /// How many more may come.
+    expected: Arc<AtomicUsize>,
 }
 
 impl<T> Default for Gatherer<T> {
     fn default() -> Self {
-        Self { queue: None }
+        Self { queue: None, expected: Arc::default() }
     }
 }
 
 impl<T: Gathered> Gatherer<T> {
+    /// So many more may come, and are worth a moment.
+    pub(super) fn expect(&self, more: usize) {
+        self.expected.store(more, Ordering::Relaxed);
+    }
+
     /// Has `work` done for an item: in a batch with others, or alone where its store does not gain by that.
     pub(super) fn take<F>(&mut self, item: T, work: fn(Vec<T>) -> F)
     where
@@ -77,24 +104,24 @@ impl<T: Gathered> Gatherer<T> {
             tokio::spawn(work(vec![item]));
             return;
         }
-        let queue = self.queue.get_or_insert_with(|| workers(work));
+        let queue = self.queue.get_or_insert_with(|| workers(work, &self.expected));
         // The workers outlive the sender.
         let _ = queue.send(item);
     }
 }
 
-fn workers<T: Gathered, F>(work: fn(Vec<T>) -> F) -> mpsc::UnboundedSender<T>
+fn workers<T: Gathered, F>(work: fn(Vec<T>) -> F, expected: &Arc<AtomicUsize>) -> mpsc::UnboundedSender<T>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (sender, receiver) = mpsc::unbounded_channel();
     let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
     for _ in 0..WORKERS {
-        let receiver = Arc::clone(&receiver);
+        let (receiver, expected) = (Arc::clone(&receiver), Arc::clone(expected));
         tokio::spawn(async move {
             loop {
-                let mut batch = Vec::new();
-                if receiver.lock().await.recv_many(&mut batch, MOST).await == 0 {
+                let batch = gather(&mut *receiver.lock().await, &expected).await;
+                if batch.is_empty() {
                     return;
                 }
                 for run in runs(batch) {
@@ -104,6 +131,30 @@ where
         });
     }
     sender
+}
+
+/// The next batch; empty if none will come.
+async fn gather<T: Gathered>(queue: &mut mpsc::UnboundedReceiver<T>, expected: &AtomicUsize) -> Vec<T> {
+    let mut batch = Vec::new();
+    queue.recv_many(&mut batch, MOST).await;
+    let (begun, mut weight) = (Instant::now(), batch.iter().map(T::weight).sum::<usize>());
+    let wants_more = |batch: &Vec<T>, weight: usize| {
+        !batch.is_empty()
+            && batch.len() < MOST
+            && weight < ENOUGH
+            && expected.load(Ordering::Relaxed) > 0
+            && begun.elapsed() < PATIENCE
+    };
+    // Looked at now and then, and not at each that comes: that would be a wakeup for each.
+    while wants_more(&batch, weight) {
+        sleep(GLANCE).await;
+        while batch.len() < MOST {
+            let Ok(item) = queue.try_recv() else { break };
+            weight += item.weight();
+            batch.push(item);
+        }
+    }
+    batch
 }
 
 /// Cuts a batch where the store changes.
@@ -124,6 +175,7 @@ pub(super) async fn open_all(batch: Vec<Opening>) {
     let store = Arc::clone(&first.store);
     let paths: Vec<SharePath> = batch.iter().map(|opening| opening.path.clone()).collect();
     let opened = first.task.permitted(store.open_all(&paths, WHOLE)).await;
+    let mut answers = Vec::with_capacity(batch.len());
     for (Opening { values, task, .. }, opened) in batch.into_iter().zip(opened.into_iter().chain(unanswered())) {
         let id = task.id;
         let result = match opened {
@@ -141,7 +193,11 @@ pub(super) async fn open_all(batch: Vec<Opening>) {
             }
             Err(error) => Err(error),
         };
-        task.reply(DiskReply::Opened { id, result });
+        answers.push((task, DiskReply::Opened { id, result }));
+    }
+    // One right after the other, so that the session is woken for all of them.
+    for (task, answer) in answers {
+        task.reply(answer);
     }
 }
 
@@ -186,4 +242,73 @@ fn unanswered<T>() -> impl Iterator<Item = Result<T, StoreError>> {
 
 fn is_right((content, root): (Bytes, Digest)) -> bool {
     *blake3::hash(&content).as_bytes() == root.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Item(usize);
+
+    impl Gathered for Item {
+        fn store(&self) -> &Arc<dyn FileStore> {
+            unreachable!("only gathered")
+        }
+
+        fn weight(&self) -> usize {
+            self.0
+        }
+    }
+
+    /// Gathers while an item of so many bytes comes every 3 ms, in place of others that do not come. Says how many came,
+    /// and after how long.
+    async fn gathered(expected: usize, items: usize, bytes: usize) -> (usize, Duration) {
+        let (sender, mut queue) = mpsc::unbounded_channel();
+        let expected = AtomicUsize::new(expected);
+        let come = async {
+            for _ in 0..items {
+                let _ = sender.send(Item(bytes));
+                sleep(Duration::from_millis(3)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            batch = gather(&mut queue, &expected) => (batch.len(), begun.elapsed()),
+            () = come => unreachable!("it is pending"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nothing_is_expected_after_waits_for_nothing() {
+        assert_eq!(gathered(0, 3, 1).await, (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_expected_is_waited_for_a_moment_and_no_longer() {
+        let (came, after) = gathered(100, 4, 1).await;
+        assert_eq!(came, 4);
+        assert!((PATIENCE..PATIENCE + 3 * GLANCE).contains(&after), "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_bytes_are_not_kept_waiting() {
+        let (came, after) = gathered(100, 9, ENOUGH / 2).await;
+        assert_eq!(came, 2);
+        assert!(after < PATIENCE / 2, "{after:?}");
+        assert_eq!(gathered(100, 9, ENOUGH).await, (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_has_an_end() {
+        let (sender, mut queue) = mpsc::unbounded_channel();
+        for _ in 0..=MOST {
+            sender.send(Item(0)).unwrap_or_else(|_| unreachable!("it is open"));
+        }
+        drop(sender);
+        let expected = AtomicUsize::new(9);
+        assert_eq!(gather(&mut queue, &expected).await.len(), MOST);
+        assert_eq!(gather(&mut queue, &expected).await.len(), 1);
+        assert!(gather(&mut queue, &expected).await.is_empty());
+    }
 }

@@ -58,15 +58,24 @@ pub(crate) async fn judge_all(
     Ok(verdicts)
 }
 
-/// What is to be remembered of a file that has arrived under this name: what it is here. Nothing if it is not.
-pub(super) async fn remembered(store: &dyn FileStore, name: &SharePath, meta: &Meta) -> Option<Fetched> {
-    match store.look(std::slice::from_ref(name)).await.pop()?.ok()?? {
+/// What is to be remembered of files that have arrived under these names: what each is here. Nothing of one that is not.
+pub(super) async fn remembered(
+    store: &dyn FileStore,
+    names: &[SharePath],
+    metas: impl Iterator<Item = &Meta>,
+) -> Vec<Option<Fetched>> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let here = store.look(names).await.into_iter().map(|found| found.ok().flatten()).chain(std::iter::repeat(None));
+    let remembered = |(meta, here): (&Meta, _)| match here {
         // Whatever has another size came by other means.
-        EntryKind::File(here) if here.size == meta.size => {
+        Some(EntryKind::File(here)) if here.size == meta.size => {
             Some(Fetched { version: meta.version, size: here.size, mtime: here.mtime })
         }
         _ => None,
-    }
+    };
+    metas.zip(here).map(remembered).collect()
 }
 
 /// Why two files could not be compared.

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dpex_core::engine::Failure;
-use dpex_core::node::{Client, FetchEvent, Target};
+use dpex_core::node::{FetchEvent, Fetches, Target};
 use dpex_core::store::{Existing, FileStore, Held, Leftover, Meta, StoreError};
 use dpex_core::types::{Digest, Fingerprint, SharePath};
 use dpex_core::wire::message::FailCode;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::compare::{self, Unknown};
 use super::room;
@@ -32,6 +31,8 @@ const COMPARED_AT_ONCE: usize = 8;
 const TRIES: u32 = 5;
 /// Files of more bytes may be here in part.
 pub(super) const BLOCK: u64 = 1 << 20;
+/// Files that have arrived and are looked at together, to be remembered.
+const REMEMBERED_AT_ONCE: usize = 256;
 
 /// A file that is to be here.
 #[derive(Clone, Debug)]
@@ -71,14 +72,47 @@ struct UnderWay {
     line: Transfer,
 }
 
+/// The files under way, by number.
+#[derive(Default)]
+struct Crowd {
+    files: BTreeMap<u64, UnderWay>,
+    numbers: u64,
+    fetches: Fetches,
+    /// What is done for a file before it is asked for, or instead.
+    tasks: JoinSet<(u64, Prelude)>,
+    comparing: usize,
+}
+
+/// What was found before a file was asked for.
+enum Prelude {
+    /// What is here of it.
+    Held(Result<Option<Held>, StoreError>),
+    /// Whether a file here has its content.
+    Compared(Result<bool, Unknown>),
+}
+
 /// What is heard of a file under way.
 enum News {
-    /// The server sends it, and so many bytes are here already of those that were held.
-    Offered {
-        held: u64,
-        expected: bool,
-    },
-    Written(u64),
+    Fetch(u64, FetchEvent),
+    Prelude(Result<(u64, Prelude), JoinError>),
+    /// Nothing of any; a second has passed, perhaps.
+    Watched(CliResult),
+}
+
+impl Crowd {
+    /// What has happened already.
+    fn ready(&mut self) -> Option<News> {
+        let fetch = self.fetches.try_next().map(|(number, event)| News::Fetch(number, event));
+        fetch.or_else(|| self.tasks.try_join_next().map(News::Prelude))
+    }
+
+    async fn next(&mut self, line: &mut Line<'_>) -> News {
+        tokio::select! {
+            (number, event) = self.fetches.next() => News::Fetch(number, event),
+            Some(joined) = self.tasks.join_next() => News::Prelude(joined),
+            watched = line.watch() => News::Watched(watched),
+        }
+    }
 }
 
 /// How a try ended.
@@ -99,46 +133,53 @@ impl Job<'_, '_> {
     /// Fetches files, the last of `waiting` first. Returns how many were not begun.
     pub(super) async fn run(
         mut self,
-        mut waiting: Vec<Wish>,
+        waiting: Vec<Wish>,
         shown: &mut Transfers,
         tally: &mut Tally,
     ) -> CliResult<usize> {
-        let (progress, mut news) = mpsc::channel(AT_ONCE);
-        let mut tries = JoinSet::new();
-        let mut under_way: BTreeMap<SharePath, UnderWay> = BTreeMap::new();
-        let mut comparing = 0;
+        let mut arrived = Vec::new();
+        let result = self.fetch_all(waiting, &mut arrived, shown, tally).await;
+        self.remember(&mut arrived).await?;
+        result
+    }
+
+    async fn fetch_all(
+        &mut self,
+        mut waiting: Vec<Wish>,
+        arrived: &mut Vec<(SharePath, Meta)>,
+        shown: &mut Transfers,
+        tally: &mut Tally,
+    ) -> CliResult<usize> {
+        let mut crowd = Crowd::default();
         loop {
-            while under_way.len() < AT_ONCE && !tally.is_hopeless() && self.line.client().ended().is_none() {
-                if waiting.last().is_some_and(|wish| wish.compare) && comparing >= COMPARED_AT_ONCE {
-                    break;
-                }
-                let Some(wish) = waiting.pop() else { break };
-                comparing += usize::from(wish.compare);
-                let line = shown.start(wish.path.as_str(), wish.meta.size, 0)?;
-                tries.spawn(self.attempt(wish.clone(), progress.clone()));
-                under_way.insert(wish.path.clone(), UnderWay { wish, line });
-            }
-            if under_way.is_empty() && (waiting.is_empty() || tally.is_hopeless() || !self.can_go_on()) {
-                return Ok(waiting.len());
-            }
-            let (path, outcome) = tokio::select! {
-                Some((path, news)) = news.recv() => {
-                    self.line.progressed();
-                    self.hear(&path, &news, &mut under_way, shown)?;
-                    continue;
-                }
-                Some(joined) = tries.join_next() => {
-                    joined.map_err(|e| CliError::new(Blame::Internal, format!("a task failed: {e}")))?
-                }
-                watched = self.line.watch() => {
-                    if let Err(error) = watched {
-                        return self.give_up(error, under_way, waiting, shown, tally);
+            let news = match crowd.ready() {
+                Some(news) => news,
+                // What has happened is dealt with first, so that many are begun together.
+                None => {
+                    self.begin_more(&mut crowd, &mut waiting, shown, tally)?;
+                    if crowd.files.is_empty() && (waiting.is_empty() || tally.is_hopeless() || !self.can_go_on()) {
+                        return Ok(waiting.len());
                     }
-                    continue;
+                    if arrived.len() >= REMEMBERED_AT_ONCE {
+                        self.remember(arrived).await?;
+                    }
+                    shown.flush()?;
+                    crowd.next(self.line).await
                 }
             };
-            let Some(UnderWay { wish, line }) = under_way.remove(&path) else { continue };
-            comparing -= usize::from(wish.compare);
+            let heard = match news {
+                News::Fetch(number, event) => self.hear(number, event, &mut crowd, shown)?,
+                News::Prelude(Ok((number, prelude))) => self.go_on(number, prelude, &mut crowd),
+                News::Prelude(Err(e)) => return Err(CliError::new(Blame::Internal, format!("a task failed: {e}"))),
+                News::Watched(Err(error)) => return self.give_up(error, crowd, waiting, shown, tally),
+                News::Watched(Ok(())) => {
+                    self.remember(arrived).await?;
+                    None
+                }
+            };
+            let Some((number, outcome)) = heard else { continue };
+            let Some(UnderWay { wish, line }) = crowd.files.remove(&number) else { continue };
+            crowd.comparing -= usize::from(wish.compare);
             // The server has been told that no more is wanted.
             if let Some(closed) = self.stdout.and_then(Stdout::closed) {
                 return Err(closed);
@@ -148,29 +189,103 @@ impl Job<'_, '_> {
             }
             if let Some(again) = self.again(&wish, &outcome) {
                 if let Outcome::Failed(Failure::Refused { code: FailCode::Changed, .. }) = outcome {
-                    shown.note(path.as_str(), "changed on the server while it was sent: it is fetched again")?;
+                    shown.note(wish.path.as_str(), "changed on the server while it was sent: it is fetched again")?;
                 }
                 waiting.push(again);
                 if matches!(outcome, Outcome::Other)
-                    && let Err(error) = self.check_room(&mut waiting, &under_way).await
+                    && let Err(error) = self.check_room(&mut waiting, &crowd.files).await
                 {
                     waiting.pop();
-                    shown.end(&line, &tally.no_room(&path, &error))?;
+                    shown.end(&line, &tally.no_room(&wish.path, &error))?;
                     continue;
                 }
                 shown.put_back(&line);
                 continue;
             }
-            let end = self.conclude(wish, outcome, tally).await?;
+            let end = Self::conclude(wish, outcome, arrived, tally);
             shown.end(&line, &end)?;
         }
     }
 
     /// Is there room for what waits, and for the rest of what is under way? A small file has come when its end is heard.
-    async fn check_room(&self, waiting: &mut [Wish], under_way: &BTreeMap<SharePath, UnderWay>) -> CliResult {
-        let fetched = under_way.values().filter(|file| !file.wish.compare);
+    async fn check_room(&self, waiting: &mut [Wish], files: &BTreeMap<u64, UnderWay>) -> CliResult {
+        let fetched = files.values().filter(|file| !file.wish.compare);
         let more = fetched.map(|file| u128::from(file.line.missing())).sum();
         room::check(&**self.store, waiting, more, &self.origin).await
+    }
+
+    /// Begins with as many files as may be under way.
+    fn begin_more(
+        &self,
+        crowd: &mut Crowd,
+        waiting: &mut Vec<Wish>,
+        shown: &mut Transfers,
+        tally: &Tally,
+    ) -> CliResult {
+        while crowd.files.len() < AT_ONCE && !tally.is_hopeless() && self.line.client().ended().is_none() {
+            if waiting.last().is_some_and(|wish| wish.compare) && crowd.comparing >= COMPARED_AT_ONCE {
+                break;
+            }
+            let Some(wish) = waiting.pop() else { break };
+            self.begin(wish, crowd, shown)?;
+        }
+        Ok(())
+    }
+
+    /// Begins with one file.
+    fn begin(&self, wish: Wish, crowd: &mut Crowd, shown: &mut Transfers) -> CliResult {
+        let line = shown.start(wish.path.as_str(), wish.meta.size, 0)?;
+        let number = crowd.numbers;
+        crowd.numbers += 1;
+        let (client, store, path, origin) =
+            (self.line.client().clone(), Arc::clone(self.store), wish.path.clone(), self.origin);
+        if wish.compare {
+            crowd.comparing += 1;
+            crowd.tasks.spawn(async move {
+                let compared = compare::is_same(&client, &store, &path).await;
+                (number, Prelude::Compared(compared))
+            });
+        } else if wish.held.is_none() && wish.meta.size > BLOCK {
+            crowd.tasks.spawn(async move {
+                let held = store.held(&path, &origin).await;
+                (number, Prelude::Held(held))
+            });
+        } else {
+            self.ask(number, &wish, crowd);
+        }
+        crowd.files.insert(number, UnderWay { wish, line });
+        Ok(())
+    }
+
+    /// Asks the server for a file.
+    fn ask(&self, number: u64, wish: &Wish, crowd: &Crowd) {
+        let Wish { path, existing, held, .. } = wish;
+        let target = Target {
+            held: held.clone(),
+            leftover: self.leftover,
+            ..Target::anew(Arc::clone(self.store), path.clone(), *existing, self.origin)
+        };
+        crowd.fetches.begin(self.line.client(), number, path.clone(), target);
+    }
+
+    /// Takes what was found before a file was asked for. Says how its try ended, if it did.
+    fn go_on(&mut self, number: u64, prelude: Prelude, crowd: &mut Crowd) -> Option<(u64, Outcome)> {
+        let outcome = match prelude {
+            Prelude::Compared(Ok(true)) => Outcome::Same,
+            Prelude::Compared(Ok(false)) => Outcome::Other,
+            Prelude::Compared(Err(Unknown::There(failure))) => Outcome::Failed(failure),
+            Prelude::Compared(Err(Unknown::Here(error))) | Prelude::Held(Err(error)) => {
+                Outcome::Failed(Failure::Store(error))
+            }
+            Prelude::Held(Ok(held)) => {
+                let UnderWay { wish, .. } = crowd.files.get_mut(&number)?;
+                wish.held = held;
+                let wish = wish.clone();
+                self.ask(number, &wish, crowd);
+                return None;
+            }
+        };
+        Some((number, outcome))
     }
 
     /// Is there a connection, or may there be one?
@@ -178,23 +293,29 @@ impl Job<'_, '_> {
         self.line.client().ended().is_none() || self.line.is_down()
     }
 
+    /// Shows what happened to a file. Says how its try ended, if it did.
     fn hear(
-        &self,
-        path: &SharePath,
-        news: &News,
-        under_way: &mut BTreeMap<SharePath, UnderWay>,
+        &mut self,
+        number: u64,
+        event: FetchEvent,
+        crowd: &mut Crowd,
         shown: &mut Transfers,
-    ) -> CliResult {
-        let Some(UnderWay { line, .. }) = under_way.get_mut(path) else { return Ok(()) };
-        match *news {
-            News::Offered { held: 0, expected: true } => {
-                shown.note(path.as_str(), "has changed on the server since: it is fetched from its beginning")?;
+    ) -> CliResult<Option<(u64, Outcome)>> {
+        let Some(UnderWay { wish, line }) = crowd.files.get_mut(&number) else { return Ok(None) };
+        match event {
+            FetchEvent::Offered { held: 0, .. } if wish.held.is_some() => {
+                shown.note(wish.path.as_str(), "has changed on the server since: it is fetched from its beginning")?;
             }
-            News::Offered { held: 0, .. } => {}
-            News::Offered { held, .. } => shown.resume(line, held)?,
-            News::Written(written) => shown.advance(line, written, Instant::now())?,
+            FetchEvent::Offered { held: 0, .. } => return Ok(None),
+            FetchEvent::Offered { held, .. } => shown.resume(line, held)?,
+            FetchEvent::Progress(written) => shown.advance(line, written, Instant::now())?,
+            FetchEvent::Finished { path: name, root, size } => {
+                return Ok(Some((number, Outcome::Arrived { name, root, size })));
+            }
+            FetchEvent::Failed(failure) => return Ok(Some((number, Outcome::Failed(failure)))),
         }
-        Ok(())
+        self.line.progressed();
+        Ok(None)
     }
 
     /// A file that is worth another try, as it is to be tried.
@@ -216,7 +337,7 @@ impl Job<'_, '_> {
         }
     }
 
-    async fn conclude(&mut self, wish: Wish, outcome: Outcome, tally: &mut Tally) -> CliResult<End> {
+    fn conclude(wish: Wish, outcome: Outcome, arrived: &mut Vec<(SharePath, Meta)>, tally: &mut Tally) -> End {
         let Wish { path, meta, existing, .. } = wish;
         let (name, end) = match outcome {
             Outcome::Arrived { name, root, size } => {
@@ -224,30 +345,39 @@ impl Job<'_, '_> {
                 (name, end)
             }
             // It may be another name beside it that has this file.
-            Outcome::Failed(Failure::Store(StoreError::Same)) if existing == Existing::Rename => {
-                return Ok(tally.same());
-            }
+            Outcome::Failed(Failure::Store(StoreError::Same)) if existing == Existing::Rename => return tally.same(),
             Outcome::Same | Outcome::Failed(Failure::Store(StoreError::Same)) => (path, tally.same()),
-            Outcome::Other => return Ok(tally.differs(&path)),
-            Outcome::Failed(failure) => return Ok(tally.failed(&path, &failure)),
+            Outcome::Other => return tally.differs(&path),
+            Outcome::Failed(failure) => return tally.failed(&path, &failure),
         };
-        if let Some(fetched) = compare::remembered(&**self.store, &name, &meta).await {
-            self.ledger.put(&name, fetched)?;
-        }
-        Ok(end)
+        arrived.push((name, meta));
+        end
+    }
+
+    /// Remembers files that are here. Those that a command did not come to remember, because it was ended, cost a
+    /// comparison at most.
+    async fn remember(&mut self, arrived: &mut Vec<(SharePath, Meta)>) -> CliResult {
+        let arrived = std::mem::take(arrived);
+        let names: Vec<SharePath> = arrived.iter().map(|(name, _)| name.clone()).collect();
+        let metas = arrived.iter().map(|(_, meta)| meta);
+        let fetched = compare::remembered(&**self.store, &names, metas).await;
+        names.iter().zip(fetched).try_for_each(|(name, fetched)| match fetched {
+            Some(fetched) => self.ledger.put(name, fetched),
+            None => Ok(()),
+        })
     }
 
     /// Ends everything that was not finished.
     fn give_up(
-        self,
+        &self,
         error: CliError,
-        under_way: BTreeMap<SharePath, UnderWay>,
+        crowd: Crowd,
         waiting: Vec<Wish>,
         shown: &mut Transfers,
         tally: &mut Tally,
     ) -> CliResult<usize> {
         let (begun, not_begun): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|wish| wish.begun);
-        for UnderWay { wish, line } in under_way.into_values() {
+        for UnderWay { wish, line } in crowd.files.into_values() {
             shown.end(&line, &tally.failed(&wish.path, &Failure::Disconnected))?;
         }
         for wish in begun {
@@ -256,63 +386,5 @@ impl Job<'_, '_> {
         }
         tally.disconnected(error);
         Ok(not_begun.len())
-    }
-
-    /// One try at one file, as a task.
-    fn attempt(
-        &self,
-        wish: Wish,
-        news: mpsc::Sender<(SharePath, News)>,
-    ) -> impl Future<Output = (SharePath, Outcome)> + Send + use<> {
-        let (client, store) = (self.line.client().clone(), Arc::clone(self.store));
-        let (origin, leftover) = (self.origin, self.leftover);
-        async move {
-            let path = wish.path.clone();
-            let outcome = if wish.compare {
-                match compare::is_same(&client, &store, &path).await {
-                    Ok(true) => Outcome::Same,
-                    Ok(false) => Outcome::Other,
-                    Err(Unknown::There(failure)) => Outcome::Failed(failure),
-                    Err(Unknown::Here(error)) => Outcome::Failed(Failure::Store(error)),
-                }
-            } else {
-                fetch(&client, store, origin, leftover, wish, &news).await
-            };
-            (path, outcome)
-        }
-    }
-}
-
-async fn fetch(
-    client: &Client,
-    store: Arc<dyn FileStore>,
-    origin: Fingerprint,
-    leftover: Leftover,
-    wish: Wish,
-    news: &mpsc::Sender<(SharePath, News)>,
-) -> Outcome {
-    let Wish { path, meta, existing, held, .. } = wish;
-    let held = match held {
-        None if meta.size > BLOCK => match store.held(&path, &origin).await {
-            Ok(held) => held,
-            Err(error) => return Outcome::Failed(Failure::Store(error)),
-        },
-        held => held,
-    };
-    let expected = held.is_some();
-    let target = Target { held, leftover, ..Target::anew(store, path.clone(), existing, origin) };
-    let mut fetch = client.fetch(path.clone(), target);
-    loop {
-        let heard = match fetch.next().await {
-            Some(FetchEvent::Offered { held, .. }) => News::Offered { held, expected },
-            Some(FetchEvent::Progress(written)) => News::Written(written),
-            Some(FetchEvent::Finished { path: name, root, size }) => return Outcome::Arrived { name, root, size },
-            Some(FetchEvent::Failed(failure)) => return Outcome::Failed(failure),
-            None => return Outcome::Failed(Failure::Disconnected),
-        };
-        if !matches!(heard, News::Offered { held: 0, expected: false }) {
-            // If nobody listens any more, the command is over and this task with it.
-            let _ = news.send((path.clone(), heard)).await;
-        }
     }
 }
