@@ -32,6 +32,8 @@ struct Known {
     folders: HashMap<SharePath, BTreeSet<(String, String)>>,
     /// How many names that are.
     count: usize,
+    /// The last folder that was found to be there, with all above it. Many names in one cost one look at those.
+    settled: Option<SharePath>,
     /// Names that somebody is about to make, and how many are at it.
     under_way: BTreeMap<Spot, BTreeMap<String, usize>>,
 }
@@ -48,16 +50,14 @@ impl Collisions {
         path: &SharePath,
         existing: Existing,
     ) -> Result<Admitted, StoreError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(Admitted { collisions: Arc::clone(self), made: Vec::new() });
+        };
         let mut known = self.known();
-        let mut made = Vec::new();
-        let mut folder = SharePath::ROOT;
-        for part in path.parts() {
-            let inside = folder.join(part).unwrap_or_default();
-            let name = if inside == *path { known.published(root, &folder, part, existing)? } else { part.to_owned() };
-            if let Some(spot) = known.spot(root, &folder, &name)? {
-                made.push((spot, name));
-            }
-            folder = inside;
+        let mut made = known.missing(root, &parent)?;
+        let name = known.published(root, &parent, name, existing)?;
+        if let Some(spot) = known.spot(root, &parent, &name)? {
+            made.push((spot, name));
         }
         for (spot, name) in &made {
             *known.under_way.entry(spot.clone()).or_default().entry(name.clone()).or_default() += 1;
@@ -72,6 +72,29 @@ impl Collisions {
 }
 
 impl Known {
+    /// Those names of a folder and of the ones above it that are to be made.
+    fn missing(&mut self, root: &Folder, path: &SharePath) -> Result<Vec<(Spot, String)>, StoreError> {
+        let mut missing = Vec::new();
+        if self.settled.as_ref() == Some(path) {
+            return Ok(missing);
+        }
+        let mut folder = SharePath::ROOT;
+        for part in path.parts() {
+            if let Some(spot) = self.spot(root, &folder, part)? {
+                missing.push((spot, part.to_owned()));
+            }
+            folder = folder.join(part).unwrap_or_default();
+            if !missing.is_empty() {
+                // It is not there, and holds nothing.
+                self.folders.entry(folder.clone()).or_default();
+            }
+        }
+        if missing.is_empty() {
+            self.settled = Some(folder);
+        }
+        Ok(missing)
+    }
+
     /// The name that a file of this name will get, as far as is known.
     fn published(
         &mut self,
@@ -120,7 +143,7 @@ impl Known {
             };
             if self.count + found.len() > MOST_NAMES {
                 self.folders.clear();
-                self.count = 0;
+                (self.count, self.settled) = (0, None);
             }
             // What is not text can be no name of ours, and is like none.
             let texts = found.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok());
@@ -144,6 +167,7 @@ impl Known {
         if self.folders.get_mut(folder).is_some_and(|names| names.remove(name)) {
             self.count -= 1;
         }
+        self.settled = None;
     }
 }
 
@@ -162,12 +186,17 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// This path has been made, with the folders above it.
     pub(crate) fn made(&self, path: &SharePath) {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
         let mut known = self.collisions.known();
-        let mut folder = SharePath::ROOT;
-        for part in path.parts() {
-            known.remember(&folder, part);
-            folder = folder.join(part).unwrap_or_default();
+        if known.settled.as_ref() != Some(&parent) {
+            let mut folder = SharePath::ROOT;
+            for part in parent.parts() {
+                known.remember(&folder, part);
+                folder = folder.join(part).unwrap_or_default();
+            }
+            known.settled = Some(parent.clone());
         }
+        known.remember(&parent, name);
     }
 }
 

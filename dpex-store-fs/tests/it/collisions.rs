@@ -77,6 +77,13 @@ async fn a_name_that_was_removed_is_in_nobodys_way() {
     std::fs::remove_file(yard.at("README")).expect("removed");
     put(&yard.store, "readme", b"x").await;
     assert!(is_refused(yard.store.receive(&incoming("README", 1)).await));
+    // Nor is a folder that was, however well it is remembered.
+    put(&yard.store, "D/e/one", b"x").await;
+    put(&yard.store, "D/e/two", b"x").await;
+    std::fs::remove_dir_all(yard.at("D")).expect("removed");
+    put(&yard.store, "d/e/three", b"x").await;
+    assert!(is_refused(yard.store.receive(&incoming("D/e/four", 1)).await));
+    assert_eq!(yard.on_disk(), ["d", "d/e", "d/e/three", "readme"]);
 }
 
 // NAM-12.
