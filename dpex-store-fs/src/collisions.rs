@@ -2,8 +2,9 @@
 //!
 //! A folder that is received means the same wherever it is copied: a name that differs from another there only in case
 //! or in how its accents are written is refused. The names of a folder are read once, when first something is made in
-//! it, and kept up to date with what this process makes; so a hundred thousand files cost one reading. What others make
-//! meanwhile may be missed: this keeps a tree portable, and is not what keeps a file from being replaced.
+//! it, and kept up to date with what this process makes; so a hundred thousand files cost one reading. One that is not in
+//! the folder above it is not there, and holds nothing. What others make meanwhile may be missed: this keeps a tree
+//! portable, and is not what keeps a file from being replaced.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
