@@ -19,6 +19,7 @@
 
 use std::time::Duration;
 
+mod bbr;
 mod controller;
 mod cubic;
 mod hystart;
@@ -29,9 +30,10 @@ mod received;
 mod rtt;
 mod sent;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod size;
 
+pub use bbr::Bbr;
 pub use controller::{AckEvent, Controller, LossEvent, LostSample, SpuriousLoss};
 pub use cubic::Cubic;
 pub use pacing::Pacer;

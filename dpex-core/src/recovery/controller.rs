@@ -55,6 +55,8 @@ pub struct AckEvent {
     pub lost: u64,
     /// Bytes delivered since the beginning, these included.
     pub delivered: u64,
+    /// Bytes delivered in all when the largest of these packets left: says which round trip it belongs to.
+    pub prior_delivered: u64,
     /// The round trip measured, if the largest packet of the acknowledgement is new.
     pub rtt_sample: Option<Duration>,
     /// Smoothed RTT after that sample.

@@ -158,7 +158,7 @@ impl<T> SentPackets<T> {
             }
         }
         let (lost, loss) = self.detect_lost(now, prior_in_flight, rtt);
-        let ack = largest.map(|(largest, largest_sent, _)| AckEvent {
+        let ack = largest.map(|(largest, largest_sent, stamp)| AckEvent {
             bytes: newly_acked_bytes,
             largest,
             largest_sent,
@@ -166,6 +166,7 @@ impl<T> SentPackets<T> {
             in_flight: self.bytes_in_flight,
             lost: loss.as_ref().map_or(0, |loss| loss.bytes),
             delivered: self.deliveries.delivered(),
+            prior_delivered: stamp.prior_delivered(),
             rtt_sample,
             smoothed_rtt: rtt.smoothed(),
             min_rtt: rtt.min(),

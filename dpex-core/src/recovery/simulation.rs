@@ -1,145 +1,397 @@
-//! One flow over one bottleneck, for tests of controllers: real sender and receiver state, a rate, a delay, a queue.
+//! Flows over one bottleneck, for tests of controllers: real sender and receiver state, a rate that may change, a
+//! delay, a queue, a policer, and losses and delays drawn from a seed.
 //!
-//! Nothing is random here; what is lost or held up is the test's choice, by packet number.
+//! Everything follows from the arguments: no clock, no threads, whole numbers. A flow sends datagrams of one size; the
+//! link carries them with [`HEADERS`] on top.
 
-use std::collections::BTreeMap;
+mod bottleneck;
+mod host;
+mod rng;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::{Ack, Controller, MAX_ACK_RANGES, Pacer, Received, RttEstimator, SentPackets};
+pub(crate) use bottleneck::Policer;
+use bottleneck::{Bottleneck, Offer};
+use host::{Packet, Receiver, Sender};
+use rng::Rng;
 
-/// The path and the tricks it plays.
-pub(super) struct Path {
+use super::{Ack, Controller};
+
+/// Bytes of IPv4 and UDP.
+pub(crate) const HEADERS: u64 = 28;
+/// What a datagram of DATA holds beside content: a record's and a frame's overhead.
+const OVERHEAD: u64 = 33 + 19;
+/// How often the state is noted.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Time since the beginning.
+type Nanos = u64;
+
+/// The path that all flows share.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
     /// Bytes per second.
-    pub(super) rate: u64,
+    pub(crate) rate: u64,
+    /// Another rate from then on.
+    pub(crate) steps: Vec<(Duration, u64)>,
     /// Round trip without queue; half of it each way.
-    pub(super) rtt: Duration,
+    pub(crate) rtt: Duration,
     /// Bytes that fit in the queue.
-    pub(super) queue: u64,
-    /// Is this packet lost behind the queue?
-    pub(super) drops: fn(u64) -> bool,
-    /// How long this packet is held up behind the queue.
-    pub(super) holds: fn(u64) -> Duration,
+    pub(crate) queue: u64,
+    /// What is dropped before the queue.
+    pub(crate) policer: Option<Policer>,
+    /// So many packets in a million are lost behind the queue.
+    pub(crate) loss: u64,
+    /// So many acknowledgements in a million are lost.
+    pub(crate) ack_loss: u64,
+    /// Each packet is held up for up to so long, in order.
+    pub(crate) jitter: Duration,
+    /// So many packets in a million are held up for so long, and overtaken.
+    pub(crate) late: (u64, Duration),
+    /// What decides the rest.
+    pub(crate) seed: u64,
 }
 
 impl Path {
     /// A path that loses nothing but what its queue, of one bandwidth-delay product, cannot hold.
-    pub(super) fn plain(rate: u64, rtt: Duration) -> Self {
-        let bdp = rate * u64::try_from(rtt.as_millis()).expect("short") / 1000;
-        Self { rate, rtt, queue: bdp, drops: |_| false, holds: |_| Duration::ZERO }
+    pub(crate) fn plain(rate: u64, rtt: Duration) -> Self {
+        let mut path = Self {
+            rate,
+            steps: Vec::new(),
+            rtt,
+            queue: 0,
+            policer: None,
+            loss: 0,
+            ack_loss: 0,
+            jitter: Duration::ZERO,
+            late: (0, Duration::ZERO),
+            seed: 1,
+        };
+        path.queue = path.bdp();
+        path
     }
+
+    /// The bandwidth-delay product of the first rate.
+    pub(crate) fn bdp(&self) -> u64 {
+        (u128::from(self.rate) * self.rtt.as_nanos() / 1_000_000_000) as u64
+    }
+}
+
+/// What a flow has to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Demand {
+    Endless,
+    /// So many bytes of content.
+    File(u64),
+    /// So many bytes a second.
+    Trickle(u64),
+}
+
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) controller: Box<dyn Controller>,
+    pub(crate) starts: Duration,
+    pub(crate) demand: Demand,
+    pub(crate) datagram: usize,
+}
+
+impl Flow {
+    pub(crate) fn endless(controller: impl Controller + 'static) -> Self {
+        Self { controller: Box::new(controller), starts: Duration::ZERO, demand: Demand::Endless, datagram: 1200 }
+    }
+}
+
+/// Content that fits in a datagram.
+pub(crate) fn content(datagram: usize) -> u64 {
+    datagram as u64 - OVERHEAD
+}
+
+/// Counts of one flow, in packets, since the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) sent: u64,
+    pub(crate) arrived: u64,
+    /// Dropped by the full queue, by the policer, and by the path at random.
+    pub(crate) overflowed: u64,
+    pub(crate) policed: u64,
+    pub(crate) lost: u64,
+    /// Pieces that arrived for the first time.
+    pub(crate) useful: u64,
+    /// Declared lost, and wrongly so.
+    pub(crate) declared: u64,
+    pub(crate) spurious: u64,
+    pub(crate) probe_timeouts: u64,
+}
+
+/// The state at one tick.
+#[derive(Clone, Debug)]
+struct Note {
+    backlog: u64,
+    flows: Vec<Counts>,
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// Bytes that arrived after the warm-up.
-    pub(super) arrived: u64,
-    /// The same as a share of what the link could carry.
-    pub(super) share: f64,
-    /// Packets sent, declared lost, really dropped, and wrongly declared lost.
-    pub(super) sent: u64,
-    pub(super) lost: u64,
-    pub(super) dropped: u64,
-    pub(super) spurious: u64,
-    pub(super) probe_timeouts: u64,
-    /// The longest the queue was after the warm-up, in bytes.
-    pub(super) peak_queue: u64,
-    pub(super) acks: u64,
+#[derive(Debug)]
+pub(crate) struct Report {
+    notes: Vec<Note>,
+    link: Bottleneck,
+    bdp: u64,
+    datagrams: Vec<u64>,
+    /// When each flow's file had arrived.
+    pub(crate) finished: Vec<Option<Duration>>,
 }
 
-const DATAGRAM: usize = 1200;
-
-/// Sends as fast as the controller lets it; measures from `warm_up` to `end`.
-pub(super) fn run(path: &Path, controller: &mut dyn Controller, warm_up: Duration, end: Duration) -> Report {
-    let start = Instant::now();
-    let mut now = start;
-    let mut report = Report::default();
-    let mut rtt = RttEstimator::new(Duration::from_millis(333));
-    let (mut sent, mut received, mut pacer) = (SentPackets::<()>::new(), Received::new(), Pacer::new(now));
-    let mut arrivals: BTreeMap<(Instant, u64), ()> = BTreeMap::new();
-    let mut acks: BTreeMap<(Instant, u64), Ack> = BTreeMap::new();
-    let mut link_free = start;
-    let mut probes = 0;
-
-    while now < start + end {
-        let measured = now >= start + warm_up;
-        // Everything that is due now.
-        while let Some(((_, pn), ())) =
-            arrivals.first_key_value().filter(|((at, _), ())| *at <= now).map(|(k, v)| (*k, *v))
-        {
-            arrivals.pop_first();
-            received.on_packet(now, pn, true, path.rtt);
-            report.arrived += if measured { DATAGRAM as u64 } else { 0 };
-            acknowledge(&mut received, now, path, &mut acks, &mut report);
-        }
-        received.on_timeout(now);
-        acknowledge(&mut received, now, path, &mut acks, &mut report);
-        while let Some(entry) = acks.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ack = entry.remove();
-            let outcome = sent.on_ack(now, &ack, &mut rtt).expect("only sent packets arrive");
-            report.lost += outcome.lost.len() as u64;
-            report.spurious += outcome.spurious as u64;
-            outcome.inform(now, controller);
-            received.on_ack_of_ack(ack.largest.saturating_sub(1000));
-        }
-        if sent.timeout(&rtt).is_some_and(|due| due <= now) {
-            let outcome = sent.on_timeout(now, &rtt);
-            report.lost += outcome.lost.len() as u64;
-            report.probe_timeouts += u64::from(outcome.probes > 0);
-            probes += outcome.probes;
-            outcome.inform(now, controller);
-        }
-        // Send what may be sent.
-        pacer.set_rate(now, controller.pacing_rate(&rtt));
-        let mut release = None;
-        while probes > 0 || sent.bytes_in_flight() + DATAGRAM as u64 <= controller.window() {
-            release = pacer.next_release(now, DATAGRAM);
-            if probes == 0 && release.is_some() {
-                break;
-            }
-            probes = probes.saturating_sub(1);
-            let pn = sent.on_sent(now, DATAGRAM, true, ());
-            controller.on_sent(now, DATAGRAM, sent.bytes_in_flight());
-            pacer.on_sent(now, DATAGRAM);
-            report.sent += 1;
-            let waiting = link_free.saturating_duration_since(now).as_secs_f64() * path.rate as f64;
-            report.peak_queue = report.peak_queue.max(if measured { waiting as u64 } else { 0 });
-            if waiting > path.queue as f64 {
-                report.dropped += 1;
-                continue;
-            }
-            link_free = link_free.max(now) + Duration::from_secs_f64(DATAGRAM as f64 / path.rate as f64);
-            if (path.drops)(pn) {
-                report.dropped += 1;
-            } else {
-                arrivals.insert((link_free + path.rtt / 2 + (path.holds)(pn), pn), ());
-            }
-        }
-        // And on to what comes next.
-        let next = [
-            arrivals.first_key_value().map(|((at, _), ())| *at),
-            acks.first_key_value().map(|((at, _), _)| *at),
-            received.timeout(),
-            sent.timeout(&rtt),
-            release,
-        ];
-        now = next.into_iter().flatten().min().expect("a sender with data always waits for something").max(now);
+impl Report {
+    fn index(time: Duration) -> usize {
+        (time.as_nanos() / TICK.as_nanos()) as usize
     }
-    report.share = report.arrived as f64 / (path.rate as f64 * (end - warm_up).as_secs_f64());
-    report
+
+    /// What a flow counted in that time, which lies within the simulation's.
+    pub(crate) fn counts(&self, flow: usize, during: &Range<Duration>) -> Counts {
+        let last = self.notes.len() - 1;
+        let [from, until] = [during.start, during.end].map(|time| self.notes[Self::index(time).min(last)].flows[flow]);
+        Counts {
+            sent: until.sent - from.sent,
+            arrived: until.arrived - from.arrived,
+            overflowed: until.overflowed - from.overflowed,
+            policed: until.policed - from.policed,
+            lost: until.lost - from.lost,
+            useful: until.useful - from.useful,
+            declared: until.declared - from.declared,
+            spurious: until.spurious - from.spurious,
+            probe_timeouts: until.probe_timeouts - from.probe_timeouts,
+        }
+    }
+
+    /// What a flow's arrived packets are of the link's capacity, in wire bytes.
+    pub(crate) fn share(&self, flow: usize, during: &Range<Duration>) -> f64 {
+        let arrived = self.counts(flow, during).arrived * (self.datagrams[flow] + HEADERS);
+        arrived as f64 / self.link.carries(nanos(during.start), nanos(during.end)) as f64
+    }
+
+    /// Mean and maximum of the queue, in bandwidth-delay products of the path's first rate.
+    pub(crate) fn queue(&self, during: &Range<Duration>) -> (f64, f64) {
+        let last = self.notes.len() - 1;
+        let notes = &self.notes[Self::index(during.start).min(last)..=Self::index(during.end).min(last)];
+        let mean = notes.iter().map(|note| note.backlog as f64).sum::<f64>() / notes.len() as f64;
+        let max = notes.iter().map(|note| note.backlog).max().unwrap_or(0) as f64;
+        (mean / self.bdp as f64, max / self.bdp as f64)
+    }
 }
 
-fn acknowledge(
-    received: &mut Received,
-    now: Instant,
-    path: &Path,
-    acks: &mut BTreeMap<(Instant, u64), Ack>,
-    report: &mut Report,
-) {
-    if received.ack_now()
-        && let Some(ack) = received.ack(now, MAX_ACK_RANGES)
-    {
-        report.acks += 1;
-        acks.insert((now + path.rtt / 2, report.acks), ack);
+fn nanos(time: Duration) -> Nanos {
+    u64::try_from(time.as_nanos()).expect("a simulation is short")
+}
+
+enum What {
+    Arrival { flow: usize, packet: Packet },
+    Ack { flow: usize, ack: Ack },
+}
+
+/// Something that happens, in order of time and then of its making.
+struct Event {
+    at: (Nanos, u64),
+    what: What,
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+impl Eq for Event {}
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Event {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+struct Ends {
+    sender: Sender,
+    receiver: Receiver,
+    starts: Nanos,
+    file: Option<u64>,
+    counts: Counts,
+    loss: Rng,
+    hold: Rng,
+    ack_loss: Rng,
+    /// When the last packet that kept its place arrives.
+    last_arrival: Nanos,
+}
+
+struct World<'a> {
+    path: &'a Path,
+    start: Instant,
+    link: Bottleneck,
+    ends: Vec<Ends>,
+    events: BinaryHeap<Reverse<Event>>,
+    made: u64,
+}
+
+/// Lets the flows send until `end`, or until all have sent their files.
+pub(crate) fn run(path: &Path, flows: Vec<Flow>, end: Duration) -> Report {
+    let start = Instant::now();
+    let steps: Vec<_> =
+        std::iter::once((0, path.rate)).chain(path.steps.iter().map(|(at, rate)| (nanos(*at), *rate))).collect();
+    let datagrams = flows.iter().map(|flow| flow.datagram as u64).collect();
+    let mut world = World {
+        path,
+        start,
+        link: Bottleneck::new(&steps, path.queue, path.policer),
+        ends: flows.into_iter().enumerate().map(|(n, flow)| Ends::new(start, n as u64, flow, path)).collect(),
+        events: BinaryHeap::new(),
+        made: 0,
+    };
+    let mut notes = Vec::new();
+    let mut finished = vec![None; world.ends.len()];
+    while let Some(now) = world.next() {
+        while notes.len() as u64 * nanos(TICK) <= now.min(nanos(end)) {
+            notes.push(world.note(notes.len() as u64 * nanos(TICK)));
+        }
+        if now >= nanos(end) {
+            break;
+        }
+        for (n, ends) in world.ends.iter().enumerate() {
+            if finished[n].is_none() && ends.file.is_some_and(|pieces| ends.receiver.new_pieces == pieces) {
+                finished[n] = Some(Duration::from_nanos(now));
+            }
+        }
+        if finished.iter().all(Option::is_some) {
+            break;
+        }
+        world.step(now);
+    }
+    notes.push(world.note(nanos(end)));
+    Report { notes, link: world.link, bdp: path.bdp(), datagrams, finished }
+}
+
+impl Ends {
+    fn new(start: Instant, n: u64, flow: Flow, path: &Path) -> Self {
+        let file = match flow.demand {
+            Demand::File(bytes) => Some(bytes.div_ceil(content(flow.datagram))),
+            Demand::Endless | Demand::Trickle(_) => None,
+        };
+        Self {
+            starts: nanos(flow.starts),
+            file,
+            sender: Sender::new(start, flow),
+            receiver: Receiver::new(path.rtt),
+            counts: Counts::default(),
+            loss: Rng::new(path.seed, 3 * n),
+            hold: Rng::new(path.seed, 3 * n + 1),
+            ack_loss: Rng::new(path.seed, 3 * n + 2),
+            last_arrival: 0,
+        }
+    }
+}
+
+impl World<'_> {
+    fn at(&self, now: Nanos) -> Instant {
+        self.start + Duration::from_nanos(now)
+    }
+
+    /// When something happens next.
+    fn next(&self) -> Option<Nanos> {
+        let timers = self.ends.iter().map(|ends| self.wake(ends));
+        timers.chain(self.events.peek().map(|event| event.0.at.0)).min()
+    }
+
+    fn wake(&self, ends: &Ends) -> Nanos {
+        if ends.counts.sent == 0 {
+            return ends.starts;
+        }
+        let timers = [ends.sender.timeout(), ends.receiver.timeout()];
+        let next = timers.into_iter().flatten().min();
+        next.map_or(Nanos::MAX, |at| nanos(at.saturating_duration_since(self.start)))
+    }
+
+    fn step(&mut self, now: Nanos) {
+        while let Some(Reverse(event)) = self.events.peek()
+            && event.at.0 <= now
+        {
+            let Some(Reverse(event)) = self.events.pop() else { return };
+            let flow = self.handle(now, event.what);
+            self.drive(now, flow);
+        }
+        for flow in 0..self.ends.len() {
+            if self.wake(&self.ends[flow]) <= now {
+                self.drive(now, flow);
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Nanos, what: What) -> usize {
+        let time = self.at(now);
+        match what {
+            What::Arrival { flow, packet } => {
+                let ends = &mut self.ends[flow];
+                ends.counts.arrived += 1;
+                ends.counts.useful += u64::from(ends.receiver.on_packet(time, &packet));
+                flow
+            }
+            What::Ack { flow, ack } => {
+                self.ends[flow].sender.on_ack(time, &ack);
+                flow
+            }
+        }
+    }
+
+    /// Lets both ends of a flow send what they may.
+    fn drive(&mut self, now: Nanos, flow: usize) {
+        let time = self.at(now);
+        let delay = nanos(self.path.rtt / 2);
+        if let Some(ack) = self.ends[flow].receiver.poll_ack(time)
+            && !self.ends[flow].ack_loss.chance(self.path.ack_loss)
+        {
+            self.push(now + delay, What::Ack { flow, ack });
+        }
+        if now < self.ends[flow].starts {
+            return;
+        }
+        while let Some(packet) = self.ends[flow].sender.poll_packet(time) {
+            let ends = &mut self.ends[flow];
+            ends.counts.sent += 1;
+            match self.link.offer(now, ends.sender.datagram as u64 + HEADERS) {
+                Offer::Overflows => ends.counts.overflowed += 1,
+                Offer::Policed => ends.counts.policed += 1,
+                Offer::Passes(_) if ends.loss.chance(self.path.loss) => ends.counts.lost += 1,
+                Offer::Passes(at) => {
+                    let at = ends.arrival(at + delay, self.path);
+                    self.push(at, What::Arrival { flow, packet });
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, at: Nanos, what: What) {
+        self.made += 1;
+        self.events.push(Reverse(Event { at: (at, self.made), what }));
+    }
+
+    fn note(&self, at: Nanos) -> Note {
+        let flows = self.ends.iter().map(|ends| {
+            let host::Tally { declared, spurious, probe_timeouts } = ends.sender.tally;
+            Counts { declared, spurious, probe_timeouts, ..ends.counts }
+        });
+        Note { backlog: self.link.backlog(at), flows: flows.collect() }
+    }
+}
+
+impl Ends {
+    /// What the path adds to a packet that would arrive then.
+    fn arrival(&mut self, at: Nanos, path: &Path) -> Nanos {
+        if self.hold.chance(path.late.0) {
+            return at + nanos(path.late.1);
+        }
+        self.last_arrival = self.last_arrival.max(at + self.hold.below(nanos(path.jitter)));
+        self.last_arrival
     }
 }

@@ -1,8 +1,10 @@
 //! CUBIC told by hand what happened, and CUBIC over a simulated path.
 
+use std::ops::Range;
+
 use super::*;
 use crate::recovery::LostSample;
-use crate::recovery::simulation::{Path, run};
+use crate::recovery::simulation::{self, Counts, Path, run};
 
 const MS: Duration = Duration::from_millis(1);
 const RTT: Duration = Duration::from_millis(50);
@@ -51,6 +53,7 @@ impl Flow {
             in_flight: 0,
             lost: 0,
             delivered: 0,
+            prior_delivered: 0,
             rtt_sample: Some(RTT),
             smoothed_rtt: RTT,
             min_rtt: RTT,
@@ -340,41 +343,41 @@ fn pacing_is_twice_the_window_in_a_round_trip_in_slow_start_and_five_quarters_la
     assert_eq!(flow.cubic.pacing_rate(&rtt), 8_400 * 20 * 5 / 4);
 }
 
+/// One flow's share of the link in that time, and its counts.
+fn alone(path: &Path, during: Range<Duration>) -> (f64, Counts) {
+    let report = run(path, vec![simulation::Flow::endless(Cubic::new(1200))], during.end);
+    (report.share(0, &during), report.counts(0, &during))
+}
+
 #[test]
 fn at_50_ms_with_a_queue_of_one_bdp_nine_tenths_of_the_link_are_used() {
     for rate in [1_250_000, 12_500_000] {
-        let mut cubic = Cubic::new(1200);
-        let report = run(&Path::plain(rate, RTT), &mut cubic, 2000 * MS, 20_000 * MS);
-        assert!(report.share >= 0.9, "{rate} bytes/s: {report:?}");
-        assert!(report.dropped * 100 <= report.sent, "{rate} bytes/s: {report:?}");
-        assert_eq!(report.lost, report.dropped + report.spurious, "{rate} bytes/s: {report:?}");
-        assert_eq!((report.spurious, report.probe_timeouts), (0, 0), "{rate} bytes/s: {report:?}");
+        let (share, counts) = alone(&Path::plain(rate, RTT), 2000 * MS..20_000 * MS);
+        assert!(share >= 0.9, "{rate} bytes/s: {share} {counts:?}");
+        assert!(counts.overflowed * 100 <= counts.sent, "{rate} bytes/s: {counts:?}");
+        assert_eq!((counts.spurious, counts.probe_timeouts), (0, 0), "{rate} bytes/s: {counts:?}");
     }
 }
 
 #[test]
 fn slow_start_ends_before_it_overflows_a_queue_of_one_bdp() {
-    let mut cubic = Cubic::new(1200);
-    let report = run(&Path::plain(12_500_000, RTT), &mut cubic, Duration::ZERO, 1500 * MS);
-    assert_eq!(report.dropped, 0, "{report:?}");
-    assert!(report.share > 0.6, "{report:?}");
+    let (share, counts) = alone(&Path::plain(12_500_000, RTT), Duration::ZERO..1500 * MS);
+    assert_eq!(counts.overflowed, 0, "{counts:?}");
+    assert!(share > 0.6, "{share} {counts:?}");
 }
 
 #[test]
 fn a_path_that_reorders_is_not_a_path_that_loses() {
-    let mut cubic = Cubic::new(1200);
-    let path = Path { holds: |pn| if pn % 50 == 0 { 20 * MS } else { Duration::ZERO }, ..Path::plain(2_500_000, RTT) };
-    let report = run(&path, &mut cubic, 3000 * MS, 20_000 * MS);
-    assert!(report.share >= 0.9, "{report:?}");
-    assert!(report.spurious > 0 && report.spurious < 40, "learnt within a round trip or two: {report:?}");
+    let path = Path { late: (20_000, 20 * MS), ..Path::plain(2_500_000, RTT) };
+    let (share, counts) = alone(&path, Duration::ZERO..20_000 * MS);
+    assert!(share >= 0.9, "{share} {counts:?}");
+    assert!(counts.spurious > 0 && counts.spurious < 40, "learnt within a round trip or two: {counts:?}");
 }
 
 #[test]
 fn random_loss_holds_it_down_but_every_loss_is_found_once() {
-    let mut cubic = Cubic::new(1200);
-    let path =
-        Path { drops: |pn| pn.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 & 0x7F == 0, ..Path::plain(2_500_000, RTT) };
-    let report = run(&path, &mut cubic, 2000 * MS, 20_000 * MS);
-    assert!(report.dropped > 20 && report.share > 0.05, "{report:?}");
-    assert!(report.lost <= report.dropped && report.lost + 5 > report.dropped, "{report:?}");
+    let path = Path { loss: 8000, ..Path::plain(2_500_000, RTT) };
+    let (share, counts) = alone(&path, Duration::ZERO..20_000 * MS);
+    assert!(counts.lost > 20 && share > 0.05, "{share} {counts:?}");
+    assert!(counts.declared <= counts.lost && counts.declared + 5 > counts.lost, "{counts:?}");
 }
