@@ -24,6 +24,7 @@ const DRAIN_GAIN: u64 = 50;
 const DOWN_GAIN: u64 = 90;
 const UP_GAIN: u64 = 125;
 /// Sent so much slower than the path delivers, in per cent, to leave no queue (PacingMarginPercent).
+const YIELD: u64 = 90;
 const MARGIN: u64 = 1;
 /// Window gains in per cent.
 const CWND_GAIN: u64 = 200;
@@ -86,6 +87,9 @@ pub struct Bbr {
     undo: Option<Undo>,
     dice: u64,
     idle_restart: bool,
+    rtts: [Duration; 3],
+    rtt_at: usize,
+    cruise_gain: u64,
 }
 
 /// A round trip counted in packets.
@@ -127,6 +131,11 @@ struct Cycle {
     probing_samples: bool,
     too_high: bool,
     precautionary: bool,
+    /// The round trip when it began to go up.
+    up_rtt: Option<Duration>,
+    up_inflight: u64,
+    shared: bool,
+    standing: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -186,6 +195,10 @@ impl Bbr {
                 probing_samples: false,
                 too_high: false,
                 precautionary: false,
+                up_rtt: None,
+                up_inflight: 0,
+                shared: false,
+                standing: 0,
             },
             bounds: Bounds { inflight_long: INFINITE, bandwidth_short: INFINITE, inflight_short: INFINITE },
             congestion: Congestion::default(),
@@ -194,6 +207,9 @@ impl Bbr {
             undo: None,
             dice: 0,
             idle_restart: false,
+            rtts: [Duration::ZERO; 3],
+            rtt_at: 0,
+            cruise_gain: 100,
         }
     }
 
@@ -242,7 +258,8 @@ impl Bbr {
             State::Drain { .. } => DRAIN_GAIN,
             State::Down => DOWN_GAIN,
             State::Up => UP_GAIN,
-            State::Cruise | State::Refill | State::ProbeRtt { .. } => 100,
+            State::Cruise => self.cruise_gain,
+            State::Refill | State::ProbeRtt { .. } => 100,
         }
     }
 
@@ -252,6 +269,10 @@ impl Bbr {
             State::ProbeRtt { .. } => PROBE_RTT_GAIN,
             _ => CWND_GAIN,
         }
+    }
+
+    fn recent_rtt(&self) -> Duration {
+        self.rtts.iter().min().copied().unwrap_or_default()
     }
 
     fn in_cycle(&self) -> bool {
@@ -291,6 +312,15 @@ impl Bbr {
             _ => false,
         };
         let queue = self.round.min_rtt.is_none_or(|rtt| self.min_rtt.shows_queue(rtt));
+        let slow = matches!(self.state, State::Down | State::Cruise) && self.cycle.feedback == Feedback::None;
+        self.cycle.standing = if slow && queue { self.cycle.standing + 1 } else { 0 };
+        if self.cycle.standing >= 3 && !self.cycle.shared && self.round.rate > 0 {
+            self.cycle.shared = true;
+            self.bandwidth.set(self.round.rate);
+        }
+        if self.state == State::Cruise {
+            self.cruise_gain = if queue { self.cruise_gain - 2 } else { self.cruise_gain + 2 }.clamp(YIELD, 100);
+        }
         if calm && !queue {
             let lost = self.round.lost / self.datagram;
             self.own_loss.on_calm_round(lost, lost + self.round.acked / self.datagram);
@@ -419,12 +449,13 @@ impl Bbr {
     fn start_down(&mut self, now: Instant) {
         self.reset_congestion();
         self.cycle.acked_per_step = INFINITE;
+        self.cycle.shared = false;
         self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.dice ^ self.delivered;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         x ^= x >> 31;
-        self.cycle.rounds = x & 1;
+        self.cycle.rounds = x % 16;
         self.cycle.wait = Duration::from_millis(2000 + (x >> 8) % 1000);
         self.cycle.began = Some(now);
         self.cycle.feedback = Feedback::Stopping;
@@ -442,10 +473,12 @@ impl Bbr {
         self.state = State::Refill;
     }
 
-    fn start_up(&mut self, rate: u64) {
+    fn start_up(&mut self, rate: u64, in_flight: u64) {
+        self.cycle.up_inflight = in_flight;
         self.cycle.feedback = Feedback::Starting;
         self.start_round();
         self.reset_pipe(rate);
+        self.cycle.up_rtt = Some(self.recent_rtt());
         self.state = State::Up;
         self.raise_slope();
     }
@@ -473,7 +506,7 @@ impl Bbr {
             State::Cruise if self.is_time_to_probe(now) => self.start_refill(),
             State::Refill if self.round.starts_now => {
                 self.cycle.probing_samples = true;
-                self.start_up(rate);
+                self.start_up(rate, ack.in_flight);
             }
             State::Up => {
                 if self.is_time_to_go_down(ack, rate) {
@@ -495,11 +528,34 @@ impl Bbr {
             self.cycle.precautionary = true;
             return true;
         }
-        if self.is_limited() && self.window >= self.bounds.inflight_long {
+        if self.overfilled(ack) {
+            return true;
+        }
+        let queue = self.min_rtt.shows_queue(self.recent_rtt());
+        if self.is_limited() && self.window >= self.bounds.inflight_long && !queue {
             self.reset_pipe(rate);
             return false;
         }
         self.pipe.full_now
+    }
+
+    fn queue_grows(&self) -> bool {
+        let (Some(before), Some(least)) = (self.cycle.up_rtt, self.min_rtt.value()) else { return false };
+        self.recent_rtt().saturating_sub(before) > least / 16 + super::GRANULARITY / 2
+    }
+
+    /// Will the queue that this probe makes be longer than it may, once all that is in flight has got there?
+    fn overfilled(&self, ack: &AckEvent) -> bool {
+        let (Some(before), Some(least), Some(sample)) = (self.cycle.up_rtt, self.min_rtt.value(), ack.rate) else {
+            return false;
+        };
+        let grown = self.recent_rtt().saturating_sub(before);
+        if !self.queue_grows() || sample.tx_in_flight <= self.cycle.up_inflight {
+            return false;
+        }
+        let (then, now) = (sample.tx_in_flight - self.cycle.up_inflight, ack.in_flight.saturating_sub(self.cycle.up_inflight));
+        let to_be = grown.as_nanos() * u128::from(now.max(then)) / u128::from(then);
+        to_be > (least / 4 + super::GRANULARITY).as_nanos()
     }
 
     fn is_limited(&self) -> bool {
@@ -535,6 +591,10 @@ impl Bbr {
 
     fn probe_inflight_up(&mut self, ack: &AckEvent) {
         if !self.is_limited() || self.window < self.bounds.inflight_long {
+            return;
+        }
+        if !self.queue_grows() {
+            self.bounds.inflight_long = self.bounds.inflight_long.saturating_add(ack.bytes);
             return;
         }
         self.cycle.up_acked += ack.bytes;
@@ -668,6 +728,10 @@ impl Controller for Bbr {
         let rate = ack.rate.and_then(|sample| sample.bytes_per_second()).unwrap_or(0);
         let limited = ack.rate.is_none_or(|sample| sample.app_limited) || ack.prior_delivered < self.limited_until;
         let last = self.round;
+        if let Some(rtt) = ack.rtt_sample {
+            self.rtts[self.rtt_at] = rtt;
+            self.rtt_at = (self.rtt_at + 1) % self.rtts.len();
+        }
         self.update_latest(ack, rate);
         self.update_round(now, ack, rate);
         self.update_congestion(rate, limited);
@@ -778,4 +842,16 @@ fn volume_of(rate: u64, rtt: Option<Duration>) -> u64 {
 fn volume_per(bytes: u64, time: Duration) -> u64 {
     let nanos = time.as_nanos().max(1000);
     u64::try_from(u128::from(bytes) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+impl Bbr {
+    pub fn trace(&self) -> String {
+        let b = |x: u64| if x == INFINITE { "-".into() } else { format!("{}", x / 1200) };
+        format!(
+            "{:<28} bw {:>6.2}M short {:>6} win {:>5} long {:>5} short {:>5} bdp {:>5} min {:.1?} rtt {:.1?} own {:.3} pipe {:.2} {} fb {:?} extra {} lim {}",
+            format!("{:?}", self.state).chars().take(28).collect::<String>(),
+            self.bandwidth.value() as f64 * 8e-6, b(self.bounds.bandwidth_short), b(self.window), b(self.bounds.inflight_long), b(self.bounds.inflight_short), b(self.bdp(100)),
+            self.min_rtt.value().unwrap_or_default(), self.recent_rtt(), self.own_loss.rate(), self.pipe.rate as f64 * 8e-6, self.pipe.rounds, self.cycle.feedback, b(self.extra_acked.value()), self.is_limited()).to_string() + &format!(" cg {} sh {} pace {:.2}", self.cruise_gain, self.cycle.shared, self.pacing as f64 * 8e-6)
+    }
 }

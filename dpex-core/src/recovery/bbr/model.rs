@@ -27,6 +27,11 @@ impl MaxBandwidth {
         self.current = self.current.max(rate);
     }
 
+    /// What the path delivers is known.
+    pub(super) fn set(&mut self, rate: u64) {
+        *self = Self { previous: 0, current: rate };
+    }
+
     /// A cycle ended. One without a sample forgets nothing.
     pub(super) fn advance(&mut self) {
         if self.current > 0 {
