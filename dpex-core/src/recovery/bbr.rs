@@ -25,6 +25,7 @@ const DOWN_GAIN: u64 = 90;
 const UP_GAIN: u64 = 125;
 /// Sent so much slower than the path delivers, in per cent, to leave no queue (PacingMarginPercent).
 const YIELD: u64 = 90;
+const PATIENCE: u32 = 10;
 const MARGIN: u64 = 1;
 /// Window gains in per cent.
 const CWND_GAIN: u64 = 200;
@@ -90,6 +91,7 @@ pub struct Bbr {
     rtts: [Duration; 3],
     rtt_at: usize,
     cruise_gain: u64,
+    yielding: Option<(Duration, u32)>,
 }
 
 /// A round trip counted in packets.
@@ -136,6 +138,8 @@ struct Cycle {
     up_inflight: u64,
     shared: bool,
     standing: u32,
+    cautious: bool,
+    ceiling: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -199,6 +203,8 @@ impl Bbr {
                 up_inflight: 0,
                 shared: false,
                 standing: 0,
+                cautious: false,
+                ceiling: INFINITE,
             },
             bounds: Bounds { inflight_long: INFINITE, bandwidth_short: INFINITE, inflight_short: INFINITE },
             congestion: Congestion::default(),
@@ -210,13 +216,15 @@ impl Bbr {
             rtts: [Duration::ZERO; 3],
             rtt_at: 0,
             cruise_gain: 100,
+            yielding: None,
         }
     }
 
     // --- the model ---
 
     fn bw(&self) -> u64 {
-        self.bandwidth.value().min(self.bounds.bandwidth_short)
+        let bound = if self.state == State::Up { self.cycle.ceiling } else { INFINITE };
+        self.bandwidth.value().min(self.bounds.bandwidth_short).min(bound)
     }
 
     fn least(&self) -> u64 {
@@ -319,12 +327,35 @@ impl Bbr {
             self.bandwidth.set(self.round.rate);
         }
         if self.state == State::Cruise {
-            self.cruise_gain = if queue { self.cruise_gain - 2 } else { self.cruise_gain + 2 }.clamp(YIELD, 100);
+            self.yield_to_queue(queue);
         }
         if calm && !queue {
             let lost = self.round.lost / self.datagram;
             self.own_loss.on_calm_round(lost, lost + self.round.acked / self.datagram);
         }
+    }
+
+    fn yield_to_queue(&mut self, queue: bool) {
+        let rtt = self.round.min_rtt.unwrap_or_default();
+        if !queue {
+            self.cruise_gain = (self.cruise_gain + 2).min(100);
+            self.yielding = None;
+            return;
+        }
+        match &mut self.yielding {
+            None => self.yielding = Some((rtt, 0)),
+            Some((_, PATIENCE)) => {
+                self.cruise_gain = 100;
+                return;
+            }
+            Some((before, rounds)) => {
+                *rounds += 1;
+                if *rounds == PATIENCE && rtt + self.min_rtt.value().unwrap_or_default() / 8 <= *before {
+                    (*before, *rounds) = (rtt, 0);
+                }
+            }
+        }
+        self.cruise_gain = (self.cruise_gain - 2).max(YIELD);
     }
 
     fn exceeds(&self, lost: u64, of: u64) -> bool {
@@ -360,8 +391,9 @@ impl Bbr {
             if queue || self.exceeds(c.lost, c.lost + c.acked) {
                 let bandwidth = self.bounds.bandwidth_short.min(self.bandwidth.value());
                 let inflight = self.bounds.inflight_short.min(self.window);
-                self.bounds.bandwidth_short = c.bandwidth_latest.max(percent(bandwidth, BETA));
-                self.bounds.inflight_short = c.inflight_latest.max(percent(inflight, BETA));
+                let beta = if c.lost > (c.lost + c.acked) / 4 { 0 } else { BETA };
+                self.bounds.bandwidth_short = c.bandwidth_latest.max(percent(bandwidth, beta));
+                self.bounds.inflight_short = c.inflight_latest.max(percent(inflight, beta));
             }
         }
         self.congestion.lossy = false;
@@ -450,6 +482,7 @@ impl Bbr {
         self.reset_congestion();
         self.cycle.acked_per_step = INFINITE;
         self.cycle.shared = false;
+        self.yielding = None;
         self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.dice ^ self.delivered;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -464,6 +497,11 @@ impl Bbr {
     }
 
     fn start_refill(&mut self) {
+        let overdone = self.bounds.bandwidth_short < self.bandwidth.value();
+        if overdone {
+            self.bandwidth.set(self.bounds.bandwidth_short);
+        }
+        self.cycle.cautious = overdone || self.cycle.too_high || self.cycle.precautionary && self.cycle.cautious;
         self.reset_short_term();
         self.cycle.up_rounds = 0;
         self.cycle.up_acked = 0;
@@ -475,6 +513,7 @@ impl Bbr {
 
     fn start_up(&mut self, rate: u64, in_flight: u64) {
         self.cycle.up_inflight = in_flight;
+        self.cycle.ceiling = if self.cycle.cautious { self.bw() } else { INFINITE };
         self.cycle.feedback = Feedback::Starting;
         self.start_round();
         self.reset_pipe(rate);
@@ -665,6 +704,14 @@ impl Bbr {
     // --- loss ---
 
     fn on_lost(&mut self, now: Instant, packet: &LostSample) {
+        if self.state == State::Startup && packet.lost > (packet.tx_in_flight / 4).max(8 * self.datagram) {
+            self.bounds.inflight_long = self.bdp(100).max(self.congestion.inflight_latest);
+            self.leave_for_loss(State::Startup);
+            self.pipe.full = true;
+            self.pipe.full_now = true;
+            self.check_startup();
+            return;
+        }
         if !self.cycle.probing_samples || !self.exceeds(packet.lost, packet.tx_in_flight) {
             return;
         }
