@@ -196,7 +196,7 @@ impl Bbr {
         let quiet = matches!(self.state, State::Down | State::Cruise) && self.cycle.feedback == Feedback::None;
 
         let calm = quiet || self.state == State::Startup && self.pipe.grew(ended.rate);
-        if calm && !shows_queue && ended.least_rtt.is_some() {
+        if calm && self.min_rtt.is_telling() && !shows_queue && ended.least_rtt.is_some() {
             self.own_loss.on_calm_round(ended.lost / self.datagram, ended.settled() / self.datagram);
         }
         let shares = self.queue.on_round(shows_queue, quiet);

@@ -51,6 +51,8 @@ pub(crate) struct Path {
     pub(crate) jitter: Duration,
     /// So many packets in a million are held up for so long, and overtaken.
     pub(crate) late: (u64, Duration),
+    /// From then on the way to the receiver takes so much longer.
+    pub(crate) detour: Option<(Duration, Duration)>,
     /// What decides the rest.
     pub(crate) seed: u64,
 }
@@ -68,6 +70,7 @@ impl Path {
             ack_loss: 0,
             jitter: Duration::ZERO,
             late: (0, Duration::ZERO),
+            detour: None,
             seed: 1,
         };
         path.queue = path.bdp();
@@ -218,6 +221,7 @@ struct Ends {
     sender: Sender,
     receiver: Receiver,
     starts: Nanos,
+    started: bool,
     file: Option<u64>,
     counts: Counts,
     loss: Rng,
@@ -281,6 +285,7 @@ impl Ends {
         };
         Self {
             starts: nanos(flow.starts),
+            started: false,
             file,
             sender: Sender::new(start, flow),
             receiver: Receiver::new(path.rtt),
@@ -305,7 +310,7 @@ impl World<'_> {
     }
 
     fn wake(&self, ends: &Ends) -> Nanos {
-        if ends.counts.sent == 0 {
+        if !ends.started {
             return ends.starts;
         }
         let timers = [ends.sender.timeout(), ends.receiver.timeout()];
@@ -356,6 +361,7 @@ impl World<'_> {
         if now < self.ends[flow].starts {
             return;
         }
+        self.ends[flow].started = true;
         while let Some(packet) = self.ends[flow].sender.poll_packet(time) {
             let ends = &mut self.ends[flow];
             ends.counts.sent += 1;
@@ -364,7 +370,8 @@ impl World<'_> {
                 Offer::Policed => ends.counts.policed += 1,
                 Offer::Passes(_) if ends.loss.chance(self.path.loss) => ends.counts.lost += 1,
                 Offer::Passes(at) => {
-                    let at = ends.arrival(at + delay, self.path);
+                    let detour = self.path.detour.filter(|(from, _)| nanos(*from) <= now).map_or(0, |(_, by)| nanos(by));
+                    let at = ends.arrival(at + delay + detour, self.path);
                     self.push(at, What::Arrival { flow, packet });
                 }
             }

@@ -11,10 +11,12 @@ use crate::recovery::{AckEvent, GRANULARITY};
 /// Wall-clock time between two probes: so much, and up to half as much again.
 const WAIT: Duration = Duration::from_secs(2);
 const WAIT_SPREAD: u64 = 1000;
-/// And round trips between them at most, as a flow of Reno with a window of so many datagrams would take to lose one;
-/// up to [`ROUNDS_SPREAD`] less, or flows that see the same queue would keep probing together.
+/// And round trips between them at most; up to [`ROUNDS_SPREAD`] less, or flows that see the same queue would keep
+/// probing together.
 const MOST_ROUNDS: u64 = 63;
 const ROUNDS_SPREAD: u64 = 16;
+/// Where round trips take no time, probing more often than this only fills the hosts' buffers.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// The queue that a probe may make, as a part of the smallest round trip: a quarter.
 const PROBE_QUEUE: u32 = 4;
 /// Growth of the round trip that is noticed: a sixteenth.
@@ -170,8 +172,9 @@ impl Bbr {
     }
 
     fn is_time_to_probe(&self, now: Instant) -> bool {
-        let waited = self.cycle.began.is_none_or(|began| now.saturating_duration_since(began) > self.cycle.wait);
-        waited || self.cycle.rounds >= (self.target_inflight() / self.datagram).min(MOST_ROUNDS)
+        let Some(began) = self.cycle.began else { return true };
+        let waited = now.saturating_duration_since(began);
+        waited > self.cycle.wait || waited >= LEAST_WAIT && self.cycle.rounds >= MOST_ROUNDS
     }
 
     fn is_time_to_go_down(&mut self, ack: &AckEvent, sample: Sample) -> bool {

@@ -95,6 +95,11 @@ impl MinRtt {
         self.expired = false;
     }
 
+    /// Is the path so long that a queue can be told from the hosts' own delays?
+    pub(super) fn is_telling(&self) -> bool {
+        self.value().is_some_and(|least| least >= 4 * GRANULARITY)
+    }
+
     /// Does a round trip as long as this show a queue? An eighth longer does, and a timer tick of the hosts.
     pub(super) fn shows_queue(&self, rtt: Duration) -> bool {
         self.value().is_some_and(|least| rtt > least.saturating_add(least / 8).saturating_add(GRANULARITY))
