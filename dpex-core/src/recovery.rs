@@ -13,6 +13,7 @@
 //! | `loss` | how late is lost: the adaptive reordering window (RFC 8985) |
 //! | `rate` | delivery-rate samples, for model-based control |
 //! | `controller` | the trait of congestion controllers and the events they are told |
+//! | `bbr` | BBR (draft-ietf-ccwg-bbr), which sessions use |
 //! | `cubic`, `hystart` | CUBIC (RFC 9438) and its way out of slow start (RFC 9406) |
 //! | `pacing` | when the next bytes may leave |
 //! | `size` | how large a datagram the path takes (RFC 8899) |
@@ -22,6 +23,8 @@ use std::time::Duration;
 mod bbr;
 mod controller;
 mod cubic;
+#[cfg(test)]
+mod figures;
 mod hystart;
 mod loss;
 mod pacing;

@@ -9,6 +9,7 @@
 //! | what | why |
 //! | --- | --- |
 //! | Loss is congestion where it exceeds what the path loses by itself (`loss`); the draft allows any path 2 % and answers any loss while it does not probe | Long and radio paths lose more, and a download should not halve for it |
+//! | That loss is made up for by sending more (`loss`) | Else the link would lie idle for as much as it loses |
 //! | Start-up ends after one round without growth if it loses too much and after two if a queue shows, not always three; and at once when a quarter of a flight is lost (`pipe`) | Random loss does not end it, so loss with growth may not; and a full queue needs no third round |
 //! | A probe for bandwidth ends when the queue it makes will be a quarter of the smallest round trip (`cycle`); the draft goes on until it loses or three rounds brought nothing | It seldom overflows a queue; and it favours small shares, so that flows come to share alike |
 //! | Bandwidth is what was delivered once a queue has stood for three rounds, and cruising yields to a queue, by a tenth at most, if that helps (`queue`) | Flows that meet do not keep a queue for ever |
@@ -227,8 +228,6 @@ impl Bbr {
             }
         }
         self.state = State::Drain { since: self.round.count };
-        // In the last of its rounds it was perhaps not the path's own.
-        self.own_loss = OwnLoss::default();
     }
 
     fn on_loss_round(&mut self, ended: &Tally) {
@@ -294,7 +293,7 @@ impl Bbr {
     }
 
     fn set_pacing(&mut self, gain: u64) {
-        let rate = percent(percent(self.available(), gain), 100 - MARGIN);
+        let rate = self.own_loss.gross(percent(percent(self.available(), gain), 100 - MARGIN));
         // In start-up, a sample that is low for want of data must not slow it down.
         if self.pipe.full || rate > self.pacing {
             self.pacing = rate;

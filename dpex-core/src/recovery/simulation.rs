@@ -370,7 +370,8 @@ impl World<'_> {
                 Offer::Policed => ends.counts.policed += 1,
                 Offer::Passes(_) if ends.loss.chance(self.path.loss) => ends.counts.lost += 1,
                 Offer::Passes(at) => {
-                    let detour = self.path.detour.filter(|(from, _)| nanos(*from) <= now).map_or(0, |(_, by)| nanos(by));
+                    let detour =
+                        self.path.detour.filter(|(from, _)| nanos(*from) <= now).map_or(0, |(_, by)| nanos(by));
                     let at = ends.arrival(at + delay + detour, self.path);
                     self.push(at, What::Arrival { flow, packet });
                 }

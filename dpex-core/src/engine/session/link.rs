@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::recovery::{
-    Ack, BASE, Controller, Cubic, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
+    Ack, BASE, Bbr, Controller, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
     SizeSearch,
 };
 use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets};
@@ -118,7 +118,7 @@ impl Link {
             opener: Opener::new(suite, secrets, sends.opposite())?,
             sent: SentPackets::new(),
             received: Received::new(),
-            controller: Box::new(Cubic::new(BASE)),
+            controller: Box::new(Bbr::new(BASE)),
             pacer: Pacer::new(now),
             probes: 0,
             ping: false,

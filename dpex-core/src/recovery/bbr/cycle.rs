@@ -155,13 +155,15 @@ impl Bbr {
             State::Down if self.is_drained(ack.in_flight) => self.state = State::Cruise,
             State::Cruise if self.is_time_to_probe(now) => self.start_refill(),
             State::Refill if self.round.starts_now => self.start_up(sample, ack.in_flight),
-            State::Up => {
-                if self.is_time_to_go_down(ack, sample) {
-                    self.cycle.too_high = false;
-                    self.start_down(now);
-                }
-            }
+            State::Up => self.go_up(now, ack, sample),
             _ => {}
+        }
+    }
+
+    fn go_up(&mut self, now: Instant, ack: &AckEvent, sample: Sample) {
+        if self.is_time_to_go_down(ack, sample) {
+            self.cycle.too_high = false;
+            self.start_down(now);
         }
     }
 

@@ -4,6 +4,10 @@
 //! measured, in rounds in which the flow cannot have caused it: those of start-up in which the delivery rate still grew
 //! with the sending rate, and those in which it sent no faster than the path delivers; and no queue showed. Congestion
 //! is what exceeds that by two per cent and by chance.
+//!
+//! And what the path loses by itself is made up for by sending as much more: delivery counts only what arrives, and a
+//! flow that sent no more than that would leave so much of the link unused. Were the loss congestion after all, the
+//! margin that pacing leaves makes it shrink from round to round.
 
 /// What a loss rate may exceed the path's own by (`LossThresh`: 2 %), as a divisor.
 const THRESHOLD: u64 = 50;
@@ -37,6 +41,15 @@ impl OwnLoss {
 
     fn rate(&self) -> f64 {
         if self.of < LEAST { 0.0 } else { self.lost as f64 / self.of as f64 }
+    }
+
+    /// What to send so that so much arrives.
+    pub(super) fn gross(&self, net: u64) -> u64 {
+        if self.of < LEAST {
+            return net;
+        }
+        let gross = u128::from(net) * u128::from(self.of) / u128::from((self.of - self.lost).max(1));
+        u64::try_from(gross).unwrap_or(u64::MAX)
     }
 
     /// Are so many packets lost of so many more than the path loses by itself?
@@ -84,6 +97,14 @@ mod tests {
             own.on_calm_round(0, 2000);
         }
         assert!(own.is_exceeded(30, 1000));
+    }
+
+    #[test]
+    fn of_a_path_that_loses_a_twentieth_a_nineteenth_more_is_asked() {
+        let mut own = OwnLoss::default();
+        assert_eq!(own.gross(1900), 1900);
+        own.on_calm_round(50, 1000);
+        assert_eq!(own.gross(1900), 2000);
     }
 
     #[test]

@@ -23,11 +23,11 @@ pub(crate) enum Offer {
 
 /// A token bucket that drops what exceeds it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policer {
+pub(in crate::recovery) struct Policer {
     /// Bytes per second.
-    pub(crate) rate: u64,
+    pub(in crate::recovery) rate: u64,
     /// Bytes it holds; full in the beginning.
-    pub(crate) burst: u64,
+    pub(in crate::recovery) burst: u64,
 }
 
 #[derive(Debug)]
