@@ -33,7 +33,7 @@ mod received;
 mod rtt;
 mod sent;
 #[cfg(test)]
-pub(crate) mod simulation;
+mod simulation;
 mod size;
 
 pub use bbr::Bbr;

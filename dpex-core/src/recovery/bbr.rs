@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | Loss is congestion where it exceeds what the path loses by itself (`loss`); the draft allows any path 2 % and answers any loss while it does not probe | Long and radio paths lose more, and a download should not halve for it |
 //! | That loss is made up for by sending more (`loss`) | Else the link would lie idle for as much as it loses |
-//! | Start-up ends after one round without growth if it loses too much and after two if a queue shows, not always three; and at once when a quarter of a flight is lost (`pipe`) | Random loss does not end it, so loss with growth may not; and a full queue needs no third round |
+//! | Start-up ends after one round without growth if it loses too much and after two if a queue shows, not always three; and at once when a quarter of a flight is lost (`pipe`); its window does not grow while a queue shows | Random loss does not end it, so loss with growth may not; and to a full queue there is nothing to add |
 //! | A probe for bandwidth ends when the queue it makes will be a quarter of the smallest round trip (`cycle`); the draft goes on until it loses or three rounds brought nothing | It seldom overflows a queue; and it favours small shares, so that flows come to share alike |
 //! | Bandwidth is what was delivered once a queue has stood for three rounds, and cruising yields to a queue, by a tenth at most, if that helps (`queue`) | Flows that meet do not keep a queue for ever |
 //! | The bound on the flight grows with the flight while no queue does (`cycle`) | The bound that a newcomer's start-up left would else hold it down for minutes |
@@ -305,7 +305,10 @@ impl Bbr {
         let grown = self.window.saturating_add(acked);
         if self.pipe.full {
             self.window = grown.min(most);
-        } else if self.window < most || self.delivered < self.initial_window {
+        } else if self.delivered < self.initial_window
+            || self.window < most && !self.min_rtt.shows_queue(self.queue.rtt())
+        {
+            // In start-up a queue is filled by what is in flight already, and no more is learnt by more.
             self.window = grown;
         }
         let bound = match self.state {

@@ -13,7 +13,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-pub(crate) use bottleneck::Policer;
+pub(super) use bottleneck::Policer;
 use bottleneck::{Bottleneck, Offer};
 use host::{Packet, Receiver, Sender};
 use rng::Rng;
@@ -21,7 +21,7 @@ use rng::Rng;
 use super::{Ack, Controller};
 
 /// Bytes of IPv4 and UDP.
-pub(crate) const HEADERS: u64 = 28;
+pub(super) const HEADERS: u64 = 28;
 /// What a datagram of DATA holds beside content: a record's and a frame's overhead.
 const OVERHEAD: u64 = 33 + 19;
 /// How often the state is noted.
@@ -32,34 +32,34 @@ type Nanos = u64;
 
 /// The path that all flows share.
 #[derive(Clone, Debug)]
-pub(crate) struct Path {
+pub(super) struct Path {
     /// Bytes per second.
-    pub(crate) rate: u64,
+    pub(super) rate: u64,
     /// Another rate from then on.
-    pub(crate) steps: Vec<(Duration, u64)>,
+    pub(super) steps: Vec<(Duration, u64)>,
     /// Round trip without queue; half of it each way.
-    pub(crate) rtt: Duration,
+    pub(super) rtt: Duration,
     /// Bytes that fit in the queue.
-    pub(crate) queue: u64,
+    pub(super) queue: u64,
     /// What is dropped before the queue.
-    pub(crate) policer: Option<Policer>,
+    pub(super) policer: Option<Policer>,
     /// So many packets in a million are lost behind the queue.
-    pub(crate) loss: u64,
+    pub(super) loss: u64,
     /// So many acknowledgements in a million are lost.
-    pub(crate) ack_loss: u64,
+    pub(super) ack_loss: u64,
     /// Each packet is held up for up to so long, in order.
-    pub(crate) jitter: Duration,
+    pub(super) jitter: Duration,
     /// So many packets in a million are held up for so long, and overtaken.
-    pub(crate) late: (u64, Duration),
+    pub(super) late: (u64, Duration),
     /// From then on the way to the receiver takes so much longer.
-    pub(crate) detour: Option<(Duration, Duration)>,
+    pub(super) detour: Option<(Duration, Duration)>,
     /// What decides the rest.
-    pub(crate) seed: u64,
+    pub(super) seed: u64,
 }
 
 impl Path {
     /// A path that loses nothing but what its queue, of one bandwidth-delay product, cannot hold.
-    pub(crate) fn plain(rate: u64, rtt: Duration) -> Self {
+    pub(super) fn plain(rate: u64, rtt: Duration) -> Self {
         let mut path = Self {
             rate,
             steps: Vec::new(),
@@ -78,14 +78,14 @@ impl Path {
     }
 
     /// The bandwidth-delay product of the first rate.
-    pub(crate) fn bdp(&self) -> u64 {
+    pub(super) fn bdp(&self) -> u64 {
         (u128::from(self.rate) * self.rtt.as_nanos() / 1_000_000_000) as u64
     }
 }
 
 /// What a flow has to send.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Demand {
+pub(super) enum Demand {
     Endless,
     /// So many bytes of content.
     File(u64),
@@ -94,39 +94,39 @@ pub(crate) enum Demand {
 }
 
 #[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) controller: Box<dyn Controller>,
-    pub(crate) starts: Duration,
-    pub(crate) demand: Demand,
-    pub(crate) datagram: usize,
+pub(super) struct Flow {
+    pub(super) controller: Box<dyn Controller>,
+    pub(super) starts: Duration,
+    pub(super) demand: Demand,
+    pub(super) datagram: usize,
 }
 
 impl Flow {
-    pub(crate) fn endless(controller: impl Controller + 'static) -> Self {
+    pub(super) fn endless(controller: impl Controller + 'static) -> Self {
         Self { controller: Box::new(controller), starts: Duration::ZERO, demand: Demand::Endless, datagram: 1200 }
     }
 }
 
 /// Content that fits in a datagram.
-pub(crate) fn content(datagram: usize) -> u64 {
+pub(super) fn content(datagram: usize) -> u64 {
     datagram as u64 - OVERHEAD
 }
 
 /// Counts of one flow, in packets, since the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) arrived: u64,
+pub(super) struct Counts {
+    pub(super) sent: u64,
+    pub(super) arrived: u64,
     /// Dropped by the full queue, by the policer, and by the path at random.
-    pub(crate) overflowed: u64,
-    pub(crate) policed: u64,
-    pub(crate) lost: u64,
+    pub(super) overflowed: u64,
+    pub(super) policed: u64,
+    pub(super) lost: u64,
     /// Pieces that arrived for the first time.
-    pub(crate) useful: u64,
+    pub(super) useful: u64,
     /// Declared lost, and wrongly so.
-    pub(crate) declared: u64,
-    pub(crate) spurious: u64,
-    pub(crate) probe_timeouts: u64,
+    pub(super) declared: u64,
+    pub(super) spurious: u64,
+    pub(super) probe_timeouts: u64,
 }
 
 /// The state at one tick.
@@ -138,13 +138,13 @@ struct Note {
 
 /// What came of it.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(super) struct Report {
     notes: Vec<Note>,
     link: Bottleneck,
     bdp: u64,
     datagrams: Vec<u64>,
     /// When each flow's file had arrived.
-    pub(crate) finished: Vec<Option<Duration>>,
+    pub(super) finished: Vec<Option<Duration>>,
 }
 
 impl Report {
@@ -153,7 +153,7 @@ impl Report {
     }
 
     /// What a flow counted in that time, which lies within the simulation's.
-    pub(crate) fn counts(&self, flow: usize, during: &Range<Duration>) -> Counts {
+    pub(super) fn counts(&self, flow: usize, during: &Range<Duration>) -> Counts {
         let last = self.notes.len() - 1;
         let [from, until] = [during.start, during.end].map(|time| self.notes[Self::index(time).min(last)].flows[flow]);
         Counts {
@@ -170,13 +170,13 @@ impl Report {
     }
 
     /// What a flow's arrived packets are of the link's capacity, in wire bytes.
-    pub(crate) fn share(&self, flow: usize, during: &Range<Duration>) -> f64 {
+    pub(super) fn share(&self, flow: usize, during: &Range<Duration>) -> f64 {
         let arrived = self.counts(flow, during).arrived * (self.datagrams[flow] + HEADERS);
         arrived as f64 / self.link.carries(nanos(during.start), nanos(during.end)) as f64
     }
 
     /// Mean and maximum of the queue, in bandwidth-delay products of the path's first rate.
-    pub(crate) fn queue(&self, during: &Range<Duration>) -> (f64, f64) {
+    pub(super) fn queue(&self, during: &Range<Duration>) -> (f64, f64) {
         let last = self.notes.len() - 1;
         let notes = &self.notes[Self::index(during.start).min(last)..=Self::index(during.end).min(last)];
         let mean = notes.iter().map(|note| note.backlog as f64).sum::<f64>() / notes.len() as f64;
@@ -241,7 +241,7 @@ struct World<'a> {
 }
 
 /// Lets the flows send until `end`, or until all have sent their files.
-pub(crate) fn run(path: &Path, flows: Vec<Flow>, end: Duration) -> Report {
+pub(super) fn run(path: &Path, flows: Vec<Flow>, end: Duration) -> Report {
     let start = Instant::now();
     let steps: Vec<_> =
         std::iter::once((0, path.rate)).chain(path.steps.iter().map(|(at, rate)| (nanos(*at), *rate))).collect();

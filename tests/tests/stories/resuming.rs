@@ -50,8 +50,9 @@ fn a_get_that_goes_on_sends_only_the_blocks_that_are_missing() {
         finish(&mut world, client, &[id]);
         assert_whole(&world, client, id, "file", SIZE);
         let sent = world.link_stats(client, Way::Down).bytes - before;
-        // Headers, and what is lost once in fifty times and more where a queue overflows.
-        assert!(sent < missing + missing / 4 + 20 * KIB, "{sent} bytes for {missing}\n{world:?}");
+        // Headers, what is lost once in fifty times, and what start-up overfills a short queue by: that may be as much as
+        // fits into the path, and a third of all this.
+        assert!(sent < missing + missing / 3 + 20 * KIB, "{sent} bytes for {missing}\n{world:?}");
         world.assert_quiet();
         assert_delivered(&world, client, "file", SIZE);
         assert!(world[client].held(&path).is_none());

@@ -196,6 +196,21 @@ fn start_up_doubles_in_a_round_trip() {
 }
 
 #[test]
+fn start_up_fills_no_window_further_while_a_queue_shows() {
+    for (rtt, grows) in [(57, true), (58, false)] {
+        let mut flow = Told::new();
+        for n in 0..4 {
+            flow.round(RATE << n, RTT);
+        }
+        // The least of three samples counts.
+        flow.round(RATE << 4, rtt * MS);
+        let window = flow.bbr.window();
+        flow.round(RATE << 4, rtt * MS);
+        assert_eq!(flow.bbr.window() > window, grows, "{rtt} ms");
+    }
+}
+
+#[test]
 fn a_slow_sample_does_not_slow_start_up() {
     let mut flow = Told::new();
     flow.round(RATE, RTT);

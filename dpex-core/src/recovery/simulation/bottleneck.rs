@@ -12,7 +12,7 @@ const BYTE: Work = 1_000_000_000;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offer {
+pub(super) enum Offer {
     /// It is through at this time.
     Passes(Nanos),
     /// The queue was full.
@@ -31,7 +31,7 @@ pub(in crate::recovery) struct Policer {
 }
 
 #[derive(Debug)]
-pub(crate) struct Bottleneck {
+pub(super) struct Bottleneck {
     /// From when on which rate in bytes per second holds, and the capacity until then.
     steps: Vec<(Nanos, u64, Work)>,
     queue: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Bottleneck {
 
 impl Bottleneck {
     /// `steps` begins at 0 and ascends; no rate is 0.
-    pub(crate) fn new(steps: &[(Nanos, u64)], queue: u64, policer: Option<Policer>) -> Self {
+    pub(super) fn new(steps: &[(Nanos, u64)], queue: u64, policer: Option<Policer>) -> Self {
         let mut line: Vec<(Nanos, u64, Work)> = Vec::new();
         for &(from, rate) in steps {
             let before =
@@ -58,16 +58,16 @@ impl Bottleneck {
     }
 
     /// Bytes the link could have carried between two times.
-    pub(crate) fn carries(&self, from: Nanos, until: Nanos) -> u64 {
+    pub(super) fn carries(&self, from: Nanos, until: Nanos) -> u64 {
         ((self.capacity(until) - self.capacity(from)) / BYTE) as u64
     }
 
     /// Bytes waiting.
-    pub(crate) fn backlog(&self, now: Nanos) -> u64 {
+    pub(super) fn backlog(&self, now: Nanos) -> u64 {
         (self.given.saturating_sub(self.capacity(now)) / BYTE) as u64
     }
 
-    pub(crate) fn offer(&mut self, now: Nanos, bytes: u64) -> Offer {
+    pub(super) fn offer(&mut self, now: Nanos, bytes: u64) -> Offer {
         let size = Work::from(bytes) * BYTE;
         if let Some((policer, tokens, filled)) = &mut self.policer {
             let earned = Work::from(now - *filled) * Work::from(policer.rate);
