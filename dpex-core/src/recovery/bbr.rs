@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | Loss is congestion where it exceeds what the path loses by itself (`loss`); the draft allows any path 2 % and answers any loss while it does not probe | Long and radio paths lose more, and a download should not halve for it |
 //! | That loss is made up for by sending more (`loss`) | Else the link would lie idle for as much as it loses |
-//! | Start-up ends after one round without growth if it loses too much and after two if a queue shows, not always three; and at once when a quarter of a flight is lost (`pipe`); its window does not grow while a queue shows | Random loss does not end it, so loss with growth may not; and to a full queue there is nothing to add |
+//! | Start-up ends after one round without growth if it loses too much and after two if a queue shows, not always three; and at once when an eighth of a flight is lost (`pipe`); its window does not grow while a queue shows | Random loss does not end it, so loss with growth may not; and to a full queue there is nothing to add |
 //! | A probe for bandwidth ends when the queue it makes will be a quarter of the smallest round trip (`cycle`); the draft goes on until it loses or three rounds brought nothing | It seldom overflows a queue; and it favours small shares, so that flows come to share alike |
 //! | Bandwidth is what was delivered once a queue has stood for three rounds, and cruising yields to a queue, by a tenth at most, if that helps (`queue`) | Flows that meet do not keep a queue for ever |
 //! | The bound on the flight grows with the flight while no queue does (`cycle`) | The bound that a newcomer's start-up left would else hold it down for minutes |
@@ -55,6 +55,8 @@ const WINDOW_GAIN: u64 = 200;
 const UP_WINDOW_GAIN: u64 = 225;
 /// What of the bound on the flight is left to others, in per cent (`Headroom`).
 const HEADROOM: u64 = 15;
+/// An eighth of a flight lost, and eight datagrams, is no accident but the end of start-up.
+const LOST_IN_STARTUP: u64 = 8;
 /// Round trips after which what start-up overfilled must have drained.
 const DRAIN_ROUNDS: u64 = 3;
 /// The least window: four datagrams (`MinPipeCwnd`), or two of those that are larger than this.
@@ -249,7 +251,8 @@ impl Bbr {
 
     fn on_lost(&mut self, now: Instant, packet: &LostSample) {
         if self.state == State::Startup {
-            if packet.lost > (packet.tx_in_flight / 4).max(8 * self.datagram) {
+            let much = (packet.tx_in_flight / LOST_IN_STARTUP).max(LOST_IN_STARTUP * self.datagram);
+            if packet.lost > much && self.exceeds_own_loss(packet.lost, packet.tx_in_flight) {
                 self.pipe.on_full();
                 self.leave_startup(Some(Hint::Loss));
             }

@@ -248,12 +248,13 @@ fn loss_does_not_end_start_up_while_the_rate_grows() {
 }
 
 #[test]
-fn a_quarter_of_a_flight_lost_ends_start_up_at_once() {
-    for (lost, ends) in [(25, false), (26, true)] {
+fn an_eighth_of_a_flight_lost_ends_start_up_at_once_unless_that_is_nothing_new() {
+    for (lost, own, ends) in [(12, 0, false), (13, 0, true), (13, 90, false), (30, 90, true)] {
         let mut flow = Told::new();
+        flow.bbr.own_loss.on_calm_round(own, 1000);
         flow.round(RATE, RTT);
         flow.lose(lost, 100);
-        assert_eq!(matches!(flow.bbr.state, State::Drain { .. }), ends, "{lost} of 100");
+        assert_eq!(matches!(flow.bbr.state, State::Drain { .. }), ends, "{lost} of 100, {own} of 1000 before");
     }
 }
 
