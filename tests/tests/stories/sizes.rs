@@ -17,8 +17,9 @@ fn meet(seed: u64, link: impl FnOnce(&mut World) -> LinkConfig) -> (World, Clien
     (world, client)
 }
 
+/// Of the session that is used: one whose answer was lost may wait beside it until it is given up.
 fn datagram(world: &World) -> usize {
-    world.server().sessions().next().expect("connected").datagram()
+    world.server().sessions().map(|session| session.datagram()).max().expect("connected")
 }
 
 // LOS-13.
