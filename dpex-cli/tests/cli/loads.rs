@@ -103,7 +103,8 @@ fn a_server_that_stops_in_the_middle_of_twenty_thousand_files_leaves_nobody_wait
         let records = records(&ended);
         let summary = records.iter().find(|record| record["type"] == "summary").expect("a summary");
         let count = |name: &str| summary[name].as_u64().expect("a number");
-        assert!(count("failed") > 0 && count("not-begun") > 0, "{summary}");
+        // None may have failed: all that were begun may just have been here.
+        assert!(count("not-begun") > 0, "{summary}");
         assert_eq!(count("fetched") + count("failed") + count("not-begun"), FILES, "{summary}");
         let told = format!(
             "error: the server was stopped; nothing came for 3 seconds; {} files were not begun\n",
