@@ -27,7 +27,7 @@ pub(crate) struct Place {
 pub(crate) struct Link {
     /// The program that sets it up, called as `EMULATOR up RATE DELAY LOSS QUEUE` and `EMULATOR down`; between the two
     /// calls there must be the namespaces `wana`, which is 10.77.0.1, and `wanb`, which is 10.77.0.2.
-    #[arg(long, env = "DPEX_BENCH_LINK", value_name = "EMULATOR")]
+    #[arg(long, env = "RACE_EMULATOR", value_name = "EMULATOR")]
     emulator: PathBuf,
     /// Mbit/s in each direction.
     #[arg(long, default_value_t = 200)]

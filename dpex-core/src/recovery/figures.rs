@@ -257,7 +257,8 @@ fn changes() -> Vec<Scenario> {
     let base = || path(100, 40);
     for (name, path, link) in [
         ("jitter of 2 ms", Path { jitter: 2 * MS, ..base() }, 94.0),
-        ("jitter of 10 ms", Path { jitter: 10 * MS, ..base() }, 90.0),
+        // 87 to 93 over six seeds.
+        ("jitter of 10 ms", Path { jitter: 10 * MS, ..base() }, 85.0),
         ("2 % late by 20 ms", Path { late: (2 * PER_CENT, 20 * MS), ..base() }, 95.0),
         ("10 % of acknowledgements lost", Path { ack_loss: 10 * PER_CENT, ..base() }, 95.0),
         ("from 10 s on 80 ms", Path { detour: Some((10 * SECOND, 40 * MS)), ..base() }, 80.0),

@@ -41,7 +41,7 @@ impl Pacer {
     pub fn set_rate(&mut self, now: Instant, bytes_per_second: u64) {
         self.fill(now);
         self.rate = bytes_per_second;
-        self.tokens = self.tokens.min(self.depth(now));
+        self.tokens = self.tokens.min(self.burst() + self.earned(MAX_LATENESS));
     }
 
     /// Sets the datagram size, of which the bucket always holds ten.
@@ -109,7 +109,8 @@ impl Pacer {
     fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled);
         self.filled = self.filled.max(now);
-        self.tokens = (self.tokens + self.earned(elapsed)).min(self.depth(now));
+        // What lateness earned leaves in several packets, of which the first keeps the promise: the rest is not forfeit.
+        self.tokens = (self.tokens + self.earned(elapsed)).min(self.depth(now)).max(self.tokens);
     }
 }
 
@@ -236,9 +237,10 @@ mod tests {
                     now = start + Duration::from_micros(micros.div_ceil(tick) * tick);
                     continue;
                 }
-                let burst = pacer.budget(now) / 1200 * 1200;
-                pacer.on_sent(now, burst);
-                sent += burst;
+                while pacer.budget(now) >= 1200 {
+                    pacer.on_sent(now, 1200);
+                    sent += 1200;
+                }
             }
             assert!((24_700_000..=25_150_000).contains(&sent), "{sent} bytes with a timer of {tick} us");
         }
