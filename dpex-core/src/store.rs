@@ -62,7 +62,8 @@ pub struct ListQuery {
 /// One page of a listing, in the order of [`SharePath`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// At most `limit` entries.
+    /// At most `limit` entries, and fewer if they are more than what travels at once
+    /// ([`MAX_PAGE_BYTES`](crate::wire::message::MAX_PAGE_BYTES)): who asks over a network could not take them.
     pub entries: Vec<Entry>,
     /// There is at least one more entry after these.
     pub more: bool,

@@ -10,6 +10,7 @@ use std::io;
 
 use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Skipped, StoreError};
 use dpex_core::types::{PathError, SharePath};
+use dpex_core::wire::message::{MAX_PAGE_BYTES, entry_len};
 use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
 use rustix::io::Errno;
 
@@ -32,6 +33,7 @@ impl View {
         let mut walk = Walk {
             view: self,
             limit: query.limit.max(1),
+            bytes: 0,
             recursive: query.recursive,
             page: Page::default(),
             pending: Pending::default(),
@@ -115,6 +117,8 @@ type Step<T = ()> = Result<T, Stop>;
 struct Walk<'a> {
     view: &'a View,
     limit: usize,
+    /// What the page takes on its way. What goes beyond a page that can travel would be looked at for nothing.
+    bytes: usize,
     recursive: bool,
     page: Page,
     /// Left out since the last entry of the page; they count for the page of the next entry, if there is one.
@@ -158,11 +162,14 @@ impl Walk<'_> {
     }
 
     fn push(&mut self, path: SharePath, kind: EntryKind) -> Step {
-        if self.page.entries.len() == self.limit {
+        let entry = Entry { path, kind };
+        self.bytes += entry_len(&entry);
+        let count = self.page.entries.len();
+        if count == self.limit || (count > 0 && self.bytes > MAX_PAGE_BYTES) {
             self.page.more = true;
             return Err(Stop::Full);
         }
-        self.page.entries.push(Entry { path, kind });
+        self.page.entries.push(entry);
         self.count_pending();
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use dpex_core::store::{FileStore, MAX_NAMED, StoreError};
+use dpex_core::wire::message::{MAX_PAGE_BYTES, entry_len};
 
 use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query};
 
@@ -20,6 +21,31 @@ async fn twenty_thousand_entries_are_paged_without_loss_or_repetition() {
     assert_eq!(skipped, 0);
     assert_eq!(entries.len(), want.len());
     assert!(entries.iter().map(label).eq(want), "in order, each once");
+}
+
+// MSG-6.
+#[tokio::test]
+async fn a_page_ends_where_no_more_could_travel() {
+    let yard = Yard::new();
+    let long = "n".repeat(200);
+    for n in 0..500 {
+        std::fs::File::create(yard.at(&format!("{long}{n:03}"))).expect("made");
+    }
+    let store = yard.serve();
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = store.list(&query("", after, 1000, true)).await.expect("lists");
+        let lens: Vec<usize> = page.entries.iter().map(entry_len).collect();
+        let total: usize = lens.iter().sum();
+        assert!(total <= MAX_PAGE_BYTES, "{total}");
+        count += lens.len();
+        if !page.more {
+            break;
+        }
+        assert!(total + lens[0] > MAX_PAGE_BYTES, "a page with more after it is full: {total}");
+        after = page.entries.last().map(|entry| entry.path.clone());
+    }
+    assert_eq!(count, 500);
 }
 
 #[tokio::test]
