@@ -279,6 +279,16 @@ pub trait FileStore: Debug + Send + Sync {
     /// [`StoreError::Exists`] if a file is in the way, [`StoreError::BadName`], [`StoreError::Full`], [`StoreError::Io`].
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError>;
 
+    /// Makes many folders as [`Self::make_folder`] does: a store that can do it in fewer steps for many than for each
+    /// alone does it here. One answer a path, in their order.
+    async fn make_folders(&self, paths: &[SharePath]) -> Vec<Result<(), StoreError>> {
+        let mut answers = Vec::with_capacity(paths.len());
+        for path in paths {
+            answers.push(self.make_folder(path).await);
+        }
+        answers
+    }
+
     /// What an interrupted reception of a file from this sender left here, for [`Incoming::held`]. `None` if that is
     /// nothing, or nothing that can be trusted, or if this store cannot go on with files.
     ///

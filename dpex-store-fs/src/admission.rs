@@ -45,6 +45,13 @@ impl Hold {
         }
     }
 
+    /// The same of a folder.
+    pub(crate) fn made_folder(&self, path: &SharePath) {
+        if let Some(admitted) = &self.0 {
+            admitted.made_folder(path);
+        }
+    }
+
     /// Keeps the hold for as long as the file is being received.
     pub(crate) fn until_received(self, part: Box<dyn PartialFile>) -> Box<dyn PartialFile> {
         Box::new(Holding { part, hold: self })

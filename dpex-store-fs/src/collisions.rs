@@ -76,7 +76,7 @@ impl Known {
     /// Those names of a folder and of the ones above it that are to be made.
     fn missing(&mut self, root: &Folder, path: &SharePath) -> Result<Vec<(Spot, String)>, StoreError> {
         let mut missing = Vec::new();
-        if self.settled.as_ref() == Some(path) {
+        if self.is_settled(path) {
             return Ok(missing);
         }
         let mut folder = SharePath::ROOT;
@@ -94,6 +94,11 @@ impl Known {
             self.settled = Some(folder);
         }
         Ok(missing)
+    }
+
+    /// Is a folder known to be there, with all above it? If one inside of it is, so is this one.
+    fn is_settled(&self, folder: &SharePath) -> bool {
+        self.settled.as_ref().is_some_and(|settled| settled.starts_with(folder))
     }
 
     /// The name that a file of this name will get, as far as is known.
@@ -189,7 +194,7 @@ impl Admitted {
     pub(crate) fn made(&self, path: &SharePath) {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
         let mut known = self.collisions.known();
-        if known.settled.as_ref() != Some(&parent) {
+        if !known.is_settled(&parent) {
             let mut folder = SharePath::ROOT;
             for part in parent.parts() {
                 known.remember(&folder, part);
@@ -198,6 +203,17 @@ impl Admitted {
             known.settled = Some(parent.clone());
         }
         known.remember(&parent, name);
+    }
+
+    /// The same of a folder. What is made in it next need not look at those above, nor at a new one itself.
+    pub(crate) fn made_folder(&self, path: &SharePath) {
+        self.made(path);
+        let mut known = self.collisions.known();
+        known.settled = Some(path.clone());
+        let is_new = self.made.last().is_some_and(|((above, _), name)| above.join(name).as_ref() == Ok(path));
+        if is_new && known.count < MOST_NAMES {
+            known.folders.entry(path.clone()).or_default();
+        }
     }
 }
 

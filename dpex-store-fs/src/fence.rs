@@ -79,12 +79,17 @@ impl Folder {
     pub(crate) fn make<'a>(&self, parts: impl Iterator<Item = &'a str>, durable: Durable) -> Result<Self, Errno> {
         let mut here = self.enter(".")?;
         for part in parts {
-            here = match here.enter(part) {
-                Err(Errno::NOENT) => here.make_one(part, durable)?,
-                found => found?,
-            };
+            here = here.enter_or_make(part, durable)?;
         }
         Ok(here)
+    }
+
+    /// Opens a folder directly inside this one and makes it if it is missing. Errors as of [`Self::make`].
+    pub(crate) fn enter_or_make(&self, part: &str, durable: Durable) -> Result<Self, Errno> {
+        match self.enter(part) {
+            Err(Errno::NOENT) => self.make_one(part, durable),
+            found => found,
+        }
     }
 
     fn make_one(&self, part: &str, durable: Durable) -> Result<Self, Errno> {

@@ -27,6 +27,7 @@ mod collisions;
 mod deed;
 mod error;
 mod fence;
+mod folders;
 mod folding;
 mod journal;
 mod leftover;

@@ -17,7 +17,6 @@ use crate::parts::Claim;
 use crate::portable::Rules;
 use crate::publish::check_target;
 use crate::sys;
-use crate::whole::Unsettled;
 
 /// Checks what can be checked before the first byte, and makes the part or finds it again.
 pub(crate) fn begin(root: Arc<Folder>, incoming: &Incoming, rules: Rules) -> Result<FsPartial, StoreError> {
@@ -113,26 +112,16 @@ pub(crate) fn held(
     Ok(Some(held).filter(|held| !held.values.is_empty()))
 }
 
-/// Makes a folder and those above it.
-pub(crate) fn make_folder(
-    root: &Folder,
-    path: &SharePath,
-    rules: Rules,
-    unsettled: &Unsettled,
-) -> Result<(), StoreError> {
-    rules.check(path)?;
-    if !sys::SYNCS_DISKS {
-        return make_folders(root, path, Durable::Now).map(drop);
-    }
-    // Those that were here may be a killed run's, and no more durable than new ones.
-    unsettled.add(make_folders(root, path, Durable::Later)?)
+pub(crate) fn make_folders(root: &Folder, path: &SharePath, durable: Durable) -> Result<Folder, StoreError> {
+    root.make(path.parts(), durable).map_err(making)
 }
 
-pub(crate) fn make_folders(root: &Folder, path: &SharePath, durable: Durable) -> Result<Folder, StoreError> {
-    root.make(path.parts(), durable).map_err(|errno| match errno {
+/// What is in the way of a folder is `Exists`.
+pub(crate) fn making(errno: Errno) -> StoreError {
+    match errno {
         Errno::NOTDIR | Errno::LOOP | Errno::MLINK | Errno::EXIST => StoreError::Exists,
         errno => writing(errno),
-    })
+    }
 }
 
 fn check_room(folder: &Folder, size: u64) -> Result<(), StoreError> {

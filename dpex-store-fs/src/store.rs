@@ -16,6 +16,7 @@ use crate::admission::{Admission, Hold};
 use crate::blocking::blocking;
 use crate::error::broken;
 use crate::fence::Folder;
+use crate::folders::Folders;
 use crate::links::{Found, Links, Lost};
 use crate::place::Place;
 use crate::portable::Rules;
@@ -151,12 +152,15 @@ impl FileStore for FsStore {
     }
 
     async fn make_folder(&self, path: &SharePath) -> Result<(), StoreError> {
-        let (FsStore { view, unsettled, admission }, path) = (self.clone(), path.clone());
-        blocking(move || {
-            let hold = admission.admit(view.root.folder(), &path, Existing::Keep)?;
-            receiving::make_folder(view.root.folder(), &path, admission.rules, &unsettled)?;
-            hold.made(&path);
-            Ok(())
+        let (this, path) = (self.clone(), path.clone());
+        blocking(move || this.make_admitted(&mut Folders::new(this.view.root.folder(), &this.unsettled), &path)).await
+    }
+
+    async fn make_folders(&self, paths: &[SharePath]) -> Vec<Result<(), StoreError>> {
+        let (this, paths) = (self.clone(), paths.to_vec());
+        all(paths.len(), move || {
+            let mut folders = Folders::new(this.view.root.folder(), &this.unsettled);
+            paths.iter().map(|path| this.make_admitted(&mut folders, path)).collect()
         })
         .await
     }
@@ -195,6 +199,14 @@ impl FileStore for FsStore {
 }
 
 impl FsStore {
+    /// Makes a folder if its name is admitted.
+    fn make_admitted(&self, folders: &mut Folders<'_>, path: &SharePath) -> Result<(), StoreError> {
+        let hold = self.admission.admit(self.view.root.folder(), path, Existing::Keep)?;
+        folders.make(path)?;
+        hold.made_folder(path);
+        Ok(())
+    }
+
     /// Receives those of these files whose names are admitted.
     fn put_admitted(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
         let root = self.view.root.folder();

@@ -59,9 +59,13 @@ impl Unsettled {
         result
     }
 
-    /// Takes up a folder whose name, and the names of those above it, may not be durable.
-    pub(crate) fn add(&self, folder: Folder) -> Result<(), StoreError> {
-        self.add_place(&Arc::new(Place::new(folder)?));
+    /// Takes up the disk of a folder whose name, and the names of those above it, may not be durable.
+    pub(crate) fn add_disk(&self, folder: &Folder) -> Result<(), StoreError> {
+        let disk = wide(sys::fstat(folder).map_err(writing)?.st_dev);
+        if !self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&disk) {
+            let folder = folder.enter(".").map_err(writing)?;
+            self.add_place(&Arc::new(Place { folder, disk }));
+        }
         Ok(())
     }
 

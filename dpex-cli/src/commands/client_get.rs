@@ -36,6 +36,9 @@ use target::Target as Folder;
 /// What stands for standard output.
 const STDOUT: &str = "-";
 
+/// Folders made in one go; between two Ctrl-C is heard.
+const FOLDERS_AT_ONCE: usize = 1000;
+
 /// How long a command that ends early waits for the disk.
 const LAST_FLUSH: Duration = Duration::from_secs(2);
 
@@ -200,9 +203,7 @@ impl Plan {
         // Before the folders are made: nothing needs to be looked for in one that is not there.
         let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
         room::check(&*self.store, &mut waiting, 0, &origin).await?;
-        for path in folders {
-            self.make_folder(&path, &mut transfers, &mut tally).await?;
-        }
+        self.make_folders(&folders, &mut transfers, &mut tally).await?;
         waiting.reverse();
         // Until now nothing was awaited: a slow disk is no silence of the server.
         line.progressed();
@@ -226,13 +227,17 @@ impl Plan {
         Ok(tally)
     }
 
-    async fn make_folder(&self, path: &SharePath, shown: &mut Transfers, tally: &mut Tally) -> CliResult {
+    async fn make_folders(&self, paths: &[SharePath], shown: &mut Transfers, tally: &mut Tally) -> CliResult {
         if self.stdout.is_some() {
             return Ok(());
         }
-        if let Err(e) = self.store.make_folder(path).await {
-            let line = shown.start(path.as_str(), 0, 0)?;
-            shown.end(&line, &tally.not_stored(path, &e))?;
+        for paths in paths.chunks(FOLDERS_AT_ONCE) {
+            for (path, made) in paths.iter().zip(self.store.make_folders(paths).await) {
+                if let Err(e) = made {
+                    let line = shown.start(path.as_str(), 0, 0)?;
+                    shown.end(&line, &tally.not_stored(path, &e))?;
+                }
+            }
         }
         Ok(())
     }

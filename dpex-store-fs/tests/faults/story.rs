@@ -146,7 +146,9 @@ impl Story {
             }
             Self::Folders => {
                 store.make_folder(&path("x/y/z")).await?;
-                store.make_folder(&path("x/y")).await?;
+                for made in store.make_folders(&[path("x/y"), path("x/y/z")]).await {
+                    made?;
+                }
                 store.settle().await?;
                 log.folders.insert("x/y/z".to_owned());
                 return Ok(());

@@ -27,9 +27,14 @@ async fn of_two_names_that_some_disk_takes_for_one_the_second_is_refused() {
             assert!(is_refused(yard.store.receive(&newer(&format!("d/{second}/below"), 1, existing)).await));
         }
         assert!(is_refused(yard.store.make_folder(&path(&format!("d/{second}"))).await));
+        let [one, other] = [first, second].map(|name| format!("f/{name}"));
+        let below = [&one, &other].map(|folder| path(&format!("{folder}/below")));
+        let many = yard.store.make_folders(&[path(&one), path(&other), below[1].clone(), below[0].clone()]).await;
+        let refused: Vec<bool> = many.into_iter().map(|made| made.is_err() && is_refused(made)).collect();
+        assert_eq!(refused, [false, true, true, false]);
         put(&yard.store, &format!("e/{second}"), b"another folder is another matter").await;
         put(&yard.store, &format!("d/{second}-other"), b"x").await;
-        assert_eq!(yard.on_disk().len(), 5);
+        assert_eq!(yard.on_disk().len(), 8);
     }
 }
 

@@ -68,6 +68,9 @@ async fn nothing_is_written_through_or_over_a_link() {
         let result = yard.store.make_folder(&path(&format!("{link}/new"))).await;
         assert!(matches!(result, Err(StoreError::Exists)), "{link}: {result:?}");
         assert!(matches!(yard.store.make_folder(&path(link)).await, Err(StoreError::Exists)), "{link}");
+        for made in yard.store.make_folders(&[path(link), path(&format!("{link}/a/b")), path(link)]).await {
+            assert!(matches!(made, Err(StoreError::Exists)), "{link}: {made:?}");
+        }
     }
     assert_eq!(yard.on_disk(), before);
     yard.assert_outside_is_untouched();

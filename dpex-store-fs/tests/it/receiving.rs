@@ -119,6 +119,22 @@ async fn two_long_names_that_differ_at_the_end_are_received_at_once() {
 }
 
 #[tokio::test]
+async fn many_folders_are_made_in_whatever_order() {
+    let yard = Yard::new();
+    let names = ["a/b/c", "a", "a/x", "a/b/d", "q/a", "a/b/c", ""];
+    for made in yard.store.make_folders(&names.map(path)).await {
+        made.expect("made");
+    }
+    assert_eq!(yard.on_disk(), ["a", "a/b", "a/b/c", "a/b/d", "a/x", "q", "q/a"]);
+    // One that is taken away between two runs is made again.
+    std::fs::remove_dir_all(yard.at("a/b")).expect("removed");
+    for made in yard.store.make_folders(&names.map(path)).await {
+        made.expect("made");
+    }
+    assert_eq!(yard.on_disk(), ["a", "a/b", "a/b/c", "a/b/d", "a/x", "q", "q/a"]);
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_to_is_an_error_and_not_a_lie() {
     if is_almighty() {
         eprintln!("skipped: this process may write everywhere");

@@ -109,12 +109,7 @@ impl FileStore for Target {
     async fn put_all(&self, files: Vec<Whole>) -> Vec<Result<SharePath, StoreError>> {
         match self.made().await {
             Ok(store) => store.put_all(files).await,
-            Err(error) => {
-                // The first file gets the system's error, the others its text.
-                let text = error.to_string();
-                let others = std::iter::repeat_with(|| Err(StoreError::Io(io::Error::other(text.clone()))));
-                std::iter::once(Err(error)).chain(others).take(files.len()).collect()
-            }
+            Err(error) => to_each(error, files.len()),
         }
     }
 
@@ -142,7 +137,21 @@ impl FileStore for Target {
         self.made().await?.make_folder(path).await
     }
 
+    async fn make_folders(&self, paths: &[SharePath]) -> Vec<Result<(), StoreError>> {
+        match self.made().await {
+            Ok(store) => store.make_folders(paths).await,
+            Err(error) => to_each(error, paths.len()),
+        }
+    }
+
     async fn receive(&self, incoming: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
         self.made().await?.receive(incoming).await
     }
+}
+
+/// The same answer to each of so many: the first gets the system's error, the others its text.
+fn to_each<T>(error: StoreError, count: usize) -> Vec<Result<T, StoreError>> {
+    let text = error.to_string();
+    let others = std::iter::repeat_with(|| Err(StoreError::Io(io::Error::other(text.clone()))));
+    std::iter::once(Err(error)).chain(others).take(count).collect()
 }

@@ -171,6 +171,8 @@ pub async fn a_file_in_the_way_of_a_folder_is_in_the_way(backend: &impl Backend)
     assert!(matches!(store.receive(&incoming("f/x/y", 1)).await, Err(StoreError::Exists)));
     assert!(matches!(store.make_folder(&path("f")).await, Err(StoreError::Exists)));
     assert!(matches!(store.make_folder(&path("f/x")).await, Err(StoreError::Exists)));
+    let many = store.make_folders(&[path("d/e"), path("f"), path("f/x"), path("d")]).await;
+    assert!(matches!(&many[..], [Ok(()), Err(StoreError::Exists), Err(StoreError::Exists), Ok(())]), "{many:?}");
 }
 
 /// As deep as a path can be.
