@@ -42,15 +42,29 @@ pub(super) enum Files {
 
 pub(super) struct Disk {
     pub(super) files: Files,
-    open: HashMap<RequestId, mpsc::UnboundedSender<Job>>,
+    /// Where the task of an open file is told what to do; none before that has opened it.
+    open: HashMap<RequestId, Option<mpsc::UnboundedSender<Job>>>,
     /// A client's: resolves when the task of a transfer has ended, and let go of its part.
     ends: HashMap<RequestId, oneshot::Receiver<()>>,
-    replies: mpsc::UnboundedSender<DiskReply>,
+    replies: mpsc::UnboundedSender<Answer>,
     permits: Arc<Semaphore>,
     openings: Gatherer<Opening>,
     puts: Gatherer<Put>,
     /// Each task has a share of the first; the second knows when there is none left.
     at_work: (mpsc::Sender<()>, mpsc::Receiver<()>),
+}
+
+/// What a task has to say.
+pub(super) struct Answer {
+    reply: DiskReply,
+    /// Where it is told what more to do for a request. Small files need nothing of that, and it is not little.
+    jobs: Option<(RequestId, mpsc::UnboundedSender<Job>)>,
+}
+
+impl From<DiskReply> for Answer {
+    fn from(reply: DiskReply) -> Self {
+        Self { reply, jobs: None }
+    }
 }
 
 /// What a transfer's task is told. The engine bounds how many there are.
@@ -62,7 +76,7 @@ pub(super) enum Job {
 }
 
 impl Disk {
-    pub(super) fn new(files: Files, permits: Arc<Semaphore>) -> (Self, mpsc::UnboundedReceiver<DiskReply>) {
+    pub(super) fn new(files: Files, permits: Arc<Semaphore>) -> (Self, mpsc::UnboundedReceiver<Answer>) {
         let (replies, receiver) = mpsc::unbounded_channel();
         let disk = Self {
             files,
@@ -86,6 +100,17 @@ impl Disk {
         }
     }
 
+    /// Takes up what a task has to say. The reply in it is the session's.
+    pub(super) fn hear(&mut self, answer: Answer) -> DiskReply {
+        // One that was let go of meanwhile has no place any more, and its task no more to do.
+        if let Some((id, jobs)) = answer.jobs
+            && let Some(place) = self.open.get_mut(&id)
+        {
+            *place = Some(jobs);
+        }
+        answer.reply
+    }
+
     pub(super) fn submit(&mut self, request: DiskRequest) {
         match request {
             DiskRequest::List { id, query } => {
@@ -94,7 +119,7 @@ impl Disk {
                 tokio::spawn(async move {
                     let _permit = permits.acquire().await;
                     let result = store.list(&query).await;
-                    let _ = replies.send(DiskReply::Listed { id, result });
+                    let _ = replies.send(DiskReply::Listed { id, result }.into());
                 });
             }
             DiskRequest::Open { id, path } => self.open(id, path),
@@ -114,6 +139,7 @@ impl Disk {
     fn open(&mut self, id: RequestId, path: SharePath) {
         let Files::Shelf { store, values } = &self.files else { return };
         let (store, values) = (Arc::clone(store), Arc::clone(values));
+        self.open.insert(id, None);
         let opening = Opening { path, store, values, task: self.task(id) };
         self.openings.take(opening, small::open_all);
     }
@@ -140,26 +166,26 @@ impl Disk {
         let Files::Targets(targets) = &self.files else { return };
         let Some(target) = targets.get(&id) else { return };
         let (store, incoming) = (Arc::clone(&target.store), target.incoming(meta, block_log2, resumed));
+        let (sender, jobs) = mpsc::unbounded_channel();
+        self.open.insert(id, Some(sender));
         let task = self.task(id);
         tokio::spawn(async move {
             let result = task.permitted(store.receive(&incoming)).await;
-            task.write(result).await;
+            task.write(result, jobs).await;
         });
     }
 
     fn task(&mut self, id: RequestId) -> Task {
-        let (sender, jobs) = mpsc::unbounded_channel();
-        self.open.insert(id, sender);
         let (replies, permits) = (self.replies.clone(), Arc::clone(&self.permits));
         let (done, end) = oneshot::channel();
         if let Files::Targets(_) = &self.files {
             self.ends.insert(id, end);
         }
-        Task { id, jobs, replies, permits, _at_work: self.at_work.0.clone(), _done: done }
+        Task { id, replies, permits, _at_work: self.at_work.0.clone(), _done: done }
     }
 
     fn tell(&mut self, id: RequestId, job: Job) {
-        if let Some(sender) = self.open.get(&id) {
+        if let Some(Some(sender)) = self.open.get(&id) {
             let _ = sender.send(job);
         }
     }
@@ -190,8 +216,7 @@ impl Disk {
 /// One transfer's work.
 pub(super) struct Task {
     pub(super) id: RequestId,
-    jobs: mpsc::UnboundedReceiver<Job>,
-    replies: mpsc::UnboundedSender<DiskReply>,
+    replies: mpsc::UnboundedSender<Answer>,
     permits: Arc<Semaphore>,
     _at_work: mpsc::Sender<()>,
     /// Last, since fields are dropped in their order, and whoever waits for it finds the rest gone.
@@ -205,20 +230,22 @@ impl Task {
     }
 
     pub(super) fn reply(&self, reply: DiskReply) {
-        let _ = self.replies.send(reply);
+        let _ = self.replies.send(reply.into());
     }
 
     /// Reads blocks of an open file until it is let go, and remembers their values.
-    pub(super) async fn serve(mut self, file: Arc<dyn SourceFile>, values: Arc<dyn BlockValues>) {
+    pub(super) async fn serve(self, file: Arc<dyn SourceFile>, values: Arc<dyn BlockValues>) {
         let id = self.id;
         let meta = *file.meta();
         // Of a file of one block, reading it is as quick.
         let is_worth_it = meta.size > 1 << DEFAULT_BLOCK_LOG2;
         let known = if is_worth_it { values.load(&meta.version).await } else { BTreeMap::new() };
         let mut room = MAX_VALUES.saturating_sub(known.len()) * usize::from(is_worth_it);
-        self.reply(DiskReply::Opened { id, result: Ok(Found { meta, known, whole: None }) });
+        let (sender, mut jobs) = mpsc::unbounded_channel();
+        let reply = DiskReply::Opened { id, result: Ok(Found { meta, known, whole: None }) };
+        let _ = self.replies.send(Answer { reply, jobs: Some((id, sender)) });
         let mut new = BTreeMap::new();
-        while let Some(job) = self.jobs.recv().await {
+        while let Some(job) = jobs.recv().await {
             let Job::Read(block) = job else { continue };
             let result = self.permitted(read(&*file, block)).await;
             if let (Ok((_, value)), true) = (&result, room > 0) {
@@ -232,7 +259,7 @@ impl Task {
         }
     }
 
-    async fn write(mut self, received: Result<Box<dyn PartialFile>, StoreError>) {
+    async fn write(self, received: Result<Box<dyn PartialFile>, StoreError>, mut jobs: mpsc::UnboundedReceiver<Job>) {
         let id = self.id;
         let file = match received {
             Ok(file) => file,
@@ -240,7 +267,7 @@ impl Task {
         };
         self.reply(DiskReply::Ready { id, result: Ok(()) });
         let (mut unsafe_bytes, mut safe) = (0, Instant::now());
-        while let Some(job) = self.jobs.recv().await {
+        while let Some(job) = jobs.recv().await {
             match job {
                 Job::Write { block, bytes, value } => {
                     let mut result = self.permitted(write(&*file, block, bytes, value)).await;
@@ -292,4 +319,28 @@ async fn value_of(block: Block, bytes: Bytes) -> Result<Digest, StoreError> {
     }
     let hash = tokio::task::spawn_blocking(move || block_value(&block, &bytes));
     hash.await.map_err(|e| StoreError::Io(std::io::Error::other(e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::Geometry;
+
+    #[test]
+    fn a_file_that_was_let_go_of_before_it_was_open_is_not_kept_open() {
+        for is_let_go in [false, true] {
+            let (mut disk, _replies) = Disk::new(Files::Targets(HashMap::new()), Arc::new(Semaphore::new(1)));
+            disk.open.insert(7, None);
+            if is_let_go {
+                disk.submit(DiskRequest::Release { id: 7 });
+            }
+            let (sender, mut jobs) = mpsc::unbounded_channel();
+            let reply = DiskReply::Opened { id: 7, result: Err(StoreError::NotFound) };
+            disk.hear(Answer { reply, jobs: Some((7, sender)) });
+            let block = Geometry::new(1, DEFAULT_BLOCK_LOG2).block(0).expect("one block");
+            disk.submit(DiskRequest::Read { id: 7, block });
+            assert_eq!(matches!(jobs.try_recv(), Ok(Job::Read(_))), !is_let_go);
+            assert_eq!(matches!(jobs.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)), is_let_go);
+        }
+    }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Sleep;
 
-use super::disk::{Disk, Files};
-use crate::engine::{DiskReply, Event, Session};
+use super::disk::{Answer, Disk, Files};
+use crate::engine::{Event, Session};
 use crate::transport::{Datagram, Transmit, Transport};
 use crate::wire::frame::CloseCode;
 
@@ -122,7 +122,7 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
                     severed = true;
                 }
             },
-            Some(reply) = replies.recv() => answer(&mut session, reply, &mut replies),
+            Some(answer) = replies.recv() => hear(&mut session, &mut disk, answer, &mut replies),
             // Together, so that what they ask for travels together.
             count = commands.recv_many(&mut given, COMMANDS_A_TURN), if commanded => {
                 commanded = count > 0;
@@ -160,11 +160,11 @@ fn take(session: &mut Session, batch: Vec<Datagram>, inbox: &mut Arrivals) {
     }
 }
 
-fn answer(session: &mut Session, reply: DiskReply, replies: &mut mpsc::UnboundedReceiver<DiskReply>) {
+fn hear(session: &mut Session, disk: &mut Disk, answer: Answer, replies: &mut mpsc::UnboundedReceiver<Answer>) {
     let now = now();
-    let mut next = Some(reply);
-    while let Some(reply) = next {
-        session.handle_disk(now, reply);
+    let mut next = Some(answer);
+    while let Some(answer) = next {
+        session.handle_disk(now, disk.hear(answer));
         next = replies.try_recv().ok();
     }
 }
