@@ -22,10 +22,13 @@ use crate::types::{Digest, SharePath};
 
 /// Files up to this size, in bytes, are read when they are opened.
 const WHOLE: u64 = 64 * 1024;
-/// Files in a batch.
-const MOST: usize = 512;
-/// Batches at a time: one waits for the disk while the next is hashed and written.
-const WORKERS: usize = 2;
+/// Files in a batch: all that came while the workers were busy, so that the slower a disk is, the more share a wait for
+/// it.
+const MOST: usize = 1000;
+/// Files that are not kept waiting for more.
+const PLENTY: usize = 512;
+/// Batches at a time: one waits for the disk, one gets its names, while the next is hashed and written.
+const WORKERS: usize = 3;
 /// How long a batch that is not full waits for what is expected. A disk takes as long to make anything durable.
 const PATIENCE: Duration = Duration::from_millis(30);
 /// Bytes that are not kept waiting for more: what waits is in the credit, and with all of it nothing more would come.
@@ -140,7 +143,7 @@ async fn gather<T: Gathered>(queue: &mut mpsc::UnboundedReceiver<T>, expected: &
     let (begun, mut weight) = (Instant::now(), batch.iter().map(T::weight).sum::<usize>());
     let wants_more = |batch: &Vec<T>, weight: usize| {
         !batch.is_empty()
-            && batch.len() < MOST
+            && batch.len() < PLENTY
             && weight < ENOUGH
             && expected.load(Ordering::Relaxed) > 0
             && begun.elapsed() < PATIENCE
@@ -297,6 +300,19 @@ mod tests {
         assert_eq!(came, 2);
         assert!(after < PATIENCE / 2, "{after:?}");
         assert_eq!(gathered(100, 9, ENOUGH).await, (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_files_are_not_kept_waiting_and_take_along_what_has_come() {
+        for (items, taken, waits) in [(PLENTY - 1, PLENTY - 1, true), (PLENTY, PLENTY, false), (MOST, MOST, false)] {
+            let (sender, mut queue) = mpsc::unbounded_channel();
+            for _ in 0..items {
+                sender.send(Item(0)).unwrap_or_else(|_| unreachable!("it is open"));
+            }
+            let begun = Instant::now();
+            assert_eq!(gather(&mut queue, &AtomicUsize::new(9)).await.len(), taken);
+            assert_eq!(begun.elapsed() >= PATIENCE, waits, "{items}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

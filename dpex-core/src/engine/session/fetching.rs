@@ -16,7 +16,7 @@ use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
 /// Requests outstanding at once; more wait here (XFR-5).
-const MAX_OUTSTANDING: usize = 1000;
+const MAX_OUTSTANDING: usize = 2000;
 /// Pieces kept that came before their offer (XFR-11).
 const MAX_EARLY: usize = 4096;
 /// Block values kept whose blocks are not complete (SUM-7).

@@ -13,7 +13,7 @@ use crate::wire::message::{FailCode, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Message, 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Requests answered at once; more wait unread in the control stream (XFR-4).
-const MAX_ACTIVE: usize = 1024;
+const MAX_ACTIVE: usize = 2048;
 /// Unacknowledged answers beyond which no further message is read (XFR-4).
 const MAX_BACKLOG: usize = 256 * 1024;
 /// Listings made at once. A page is in nobody's credit, so that many at once would be the memory of all of them.
