@@ -152,7 +152,10 @@ impl<'a> Batch<'a> {
             return Err(broken(io::ErrorKind::InvalidInput, "content of another size than announced"));
         }
         let place = self.place(parent)?;
-        check_target(&place.folder, name, incoming)?;
+        // One that is kept is met when the name is given; that it is there is seldom, since who asks has looked.
+        if incoming.existing != Existing::Keep {
+            check_target(&place.folder, name, incoming)?;
+        }
         let (file, name) = create(&place.folder, name, incoming)?;
         let draft = Draft { number, incoming: incoming.clone(), place, file, name };
         let written = sys::write_at(&draft.file, content, 0).and_then(|()| set_mtime(&draft.file, &incoming.meta));
@@ -271,7 +274,7 @@ impl Draft {
             Err(StoreError::Exists) if self.incoming.existing == Existing::Keep => {
                 let name = self.incoming.path.file_name().unwrap_or_default();
                 match target(folder, name, &self.incoming) {
-                    Err(StoreError::Same) => Err(StoreError::Same),
+                    Err(error @ (StoreError::Same | StoreError::Busy)) => Err(error),
                     Ok(Target::Free | Target::Other) | Err(_) => Err(StoreError::Exists),
                 }
             }

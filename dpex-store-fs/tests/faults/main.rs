@@ -186,9 +186,9 @@ sweeps! {
     a_file_beside_another: Renaming, false, 62;
     a_file_begun_anew_that_keeps_the_old_part: Keeping, false, 85;
     a_file_given_up: Discarding, false, 54;
-    many_small_files: Putting, false, 43;
+    many_small_files: Putting, false, 42;
     many_small_files_on_a_plain_disk: Putting, true, 62;
     a_large_file_where_small_ones_were_to_come: Among, false, 80;
-    a_large_file_where_small_ones_were_to_come_on_a_plain_disk: Among, true, 90;
+    a_large_file_where_small_ones_were_to_come_on_a_plain_disk: Among, true, 89;
     folders: Folders, false, 17;
 }

@@ -145,7 +145,10 @@ async fn nothing_is_put_through_or_over_a_link() {
 async fn the_name_of_a_part_waits_and_a_file_being_received_is_not_disturbed() {
     let yard = Yard::new();
     let part = yard.store.receive(&incoming("a", 3)).await.expect("free");
-    assert!(matches!(put_one(&yard, whole(newer("a.part", 1, Existing::Overwrite), "x")).await, Err(StoreError::Busy)));
+    for existing in [Existing::Keep, Existing::Overwrite] {
+        let put = put_one(&yard, whole(newer("a.part", 1, existing), "x")).await;
+        assert!(matches!(put, Err(StoreError::Busy)), "{existing:?}: {put:?}");
+    }
     put_one(&yard, anew("a", "abcd")).await.expect("nobody has the name yet");
     part.write(crate::support::at(0), Bytes::from_static(b"abc")).await.expect("written");
     assert!(matches!(part.commit().await, Err(StoreError::Exists)));
