@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dpex_core::store::{Meta, SourceFile, StoreError};
-use dpex_core::types::{Secret, Version};
+use dpex_core::types::{Buffers, Secret, Version};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, Stat, fstat};
 use rustix::io::{Errno, pread};
@@ -25,6 +25,7 @@ struct Open {
     file: OwnedFd,
     meta: Meta,
     secret: Secret<32>,
+    buffers: Buffers,
 }
 
 impl FsSource {
@@ -32,7 +33,8 @@ impl FsSource {
     pub(crate) fn open(folder: &Folder, name: &str, seen: &Stat, secret: &Secret<32>) -> Result<Self, StoreError> {
         let (file, stat) = folder.open_seen(name, seen).map_err(looking_up)?;
         made_up::check(&file, &stat).map_err(looking_up)?;
-        Ok(Self(Arc::new(Open { file, meta: meta(&stat, secret), secret: secret.clone() })))
+        let open = Open { file, meta: meta(&stat, secret), secret: secret.clone(), buffers: Buffers::default() };
+        Ok(Self(Arc::new(open)))
     }
 
     /// All of it, at the version that was opened; `None` if it is more than `most` bytes.
@@ -88,7 +90,7 @@ impl Open {
         if !inside {
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::InvalidInput, "a read past the end of the file")));
         }
-        let mut data = vec![0; len];
+        let mut data = self.buffers.take(len);
         let mut done = 0;
         while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match pread(&self.file, rest, offset + done as u64) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::{Accepted, Block, Geometry, Grants, RootBuilder, Violation};
-use crate::types::{Digest, RangeSet};
+use crate::types::{Buffer, Buffers, Digest, RangeSet};
 
 /// Most ranges kept of one block. A block of 2^20 bytes in the smallest datagrams has fewer than twice as many pieces,
 /// so that no honest sender meets this bound, whatever the path does (LIM-5).
@@ -15,6 +15,7 @@ const MAX_BLOCK_RANGES: usize = 512;
 #[derive(Debug)]
 pub struct Incoming {
     geometry: Geometry,
+    buffers: Buffers,
     partial: BTreeMap<u64, Partial>,
     /// Of those, the ones whose every byte is here and whose value was told.
     complete: BTreeSet<u64>,
@@ -38,7 +39,7 @@ static ZEROS: [u8; 1 << 24] = [0; 1 << 24];
 #[derive(Debug)]
 struct Partial {
     /// Made with the first byte that came: a block of told zeros needs no buffer.
-    bytes: Option<Vec<u8>>,
+    bytes: Option<Buffer>,
     len: usize,
     have: RangeSet,
     /// How many bytes `have` has.
@@ -54,10 +55,18 @@ impl Partial {
         self.count == self.len as u64
     }
 
-    fn put(&mut self, at: usize, piece: Piece<'_>) {
+    /// Takes a piece that `have` and `count` know of already.
+    fn put(&mut self, at: usize, piece: Piece<'_>, buffers: &Buffers) {
         match piece {
             Piece::Bytes(piece) => {
-                let bytes = self.bytes.get_or_insert_with(|| vec![0; self.len]);
+                let bytes = self.bytes.get_or_insert_with(|| {
+                    let mut buffer = buffers.take(self.len);
+                    // Zeros came before.
+                    if self.count > piece.len() as u64 {
+                        buffer.fill(0);
+                    }
+                    buffer
+                });
                 bytes[at..at + piece.len()].copy_from_slice(piece);
             }
             Piece::Zeros(len) => {
@@ -101,11 +110,12 @@ pub enum Outcome {
 }
 
 impl Incoming {
-    /// Begins with nothing.
+    /// Begins with nothing; blocks are gathered in these buffers.
     #[must_use]
-    pub fn new(geometry: Geometry) -> Self {
+    pub fn new(geometry: Geometry, buffers: Buffers) -> Self {
         Self {
             geometry,
+            buffers,
             partial: BTreeMap::new(),
             complete: BTreeSet::new(),
             values: BTreeMap::new(),
@@ -179,7 +189,7 @@ impl Incoming {
             self.complete.insert(block.index);
         }
         let place = |at: u64| usize::try_from(at - block.offset).expect("inside the block");
-        partial.put(place(offset), piece(place(end) - place(offset)));
+        partial.put(place(offset), piece(place(end) - place(offset)), &self.buffers);
         Ok(Accepted::Yes)
     }
 
@@ -322,11 +332,28 @@ mod tests {
         Grants::new(1 << 20, 1 << 20)
     }
 
+    // XFR-13.
+    #[test]
+    fn zeros_before_bytes_are_zeros_in_a_buffer_that_held_another_block() {
+        let (data, mut credit, buffers) = (content(), grants(), Buffers::default());
+        let mut first = Incoming::new(geometry(), buffers.clone());
+        first.sums(0, &values(&data)[..1]).expect("in order");
+        first.accept(0, &data[..65_536], &mut credit).map(drop).expect("inside");
+        drop(first.next_complete().expect("a whole block"));
+        let half = [vec![0; 32_768], data[32_768..65_536].to_vec()].concat();
+        let value = block_value(&geometry().block(0).expect("the first"), &half);
+        let mut second = Incoming::new(geometry(), buffers);
+        second.sums(0, &[value]).expect("in order");
+        second.accept_zeros(0, 32_768, &mut credit).map(drop).expect("inside");
+        second.accept(32_768, &half[32_768..], &mut credit).map(drop).expect("inside");
+        assert_eq!(second.next_complete().expect("a whole block").bytes, half);
+    }
+
     // SUM-5.
     #[test]
     fn a_file_in_pieces_backwards_and_twice_is_whole() {
         let (data, mut credit) = (content(), grants());
-        let mut incoming = Incoming::new(geometry());
+        let mut incoming = Incoming::new(geometry(), Buffers::default());
         for _ in 0..2 {
             for at in (0..LEN).step_by(512).rev() {
                 let end = (at + 512).min(LEN);
@@ -354,7 +381,7 @@ mod tests {
     fn a_block_that_is_held_is_not_awaited_and_its_value_enters_the_root() {
         let (data, mut credit) = (content(), grants());
         let values = values(&data);
-        let mut incoming = Incoming::new(geometry());
+        let mut incoming = Incoming::new(geometry(), Buffers::default());
         incoming.hold(0, values[0]);
         assert!(incoming.sums(0, &values[..1]).is_err(), "SUM-4");
         incoming.accept(5, &data[5..10], &mut credit).expect("harmless").is_yes();
@@ -371,7 +398,7 @@ mod tests {
 
     #[test]
     fn pieces_where_none_may_be_are_violations() {
-        let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());
+        let (mut incoming, mut credit) = (Incoming::new(geometry(), Buffers::default()), grants());
         assert!(incoming.accept(LEN as u64, &[0], &mut credit).is_err());
         assert!(incoming.accept(u64::MAX, &[0], &mut credit).is_err());
         assert!(incoming.accept(LEN as u64 - 1, &[0, 0], &mut credit).is_err());
@@ -384,7 +411,7 @@ mod tests {
     // SUM-4.
     #[test]
     fn values_out_of_place_are_violations() {
-        let mut incoming = Incoming::new(geometry());
+        let mut incoming = Incoming::new(geometry(), Buffers::default());
         assert!(incoming.sums(1, &[Digest([0; 32]); 2]).is_err());
         assert!(incoming.sums(u64::MAX, &[Digest([0; 32])]).is_err());
         assert!(incoming.sums(1, &[Digest([0; 32])]).is_ok());
@@ -395,7 +422,7 @@ mod tests {
     #[test]
     fn a_root_that_its_blocks_do_not_make_is_a_mismatch() {
         let (data, mut credit) = (content(), grants());
-        let mut incoming = Incoming::new(geometry());
+        let mut incoming = Incoming::new(geometry(), Buffers::default());
         incoming.done(Digest([7; 32])).expect("once");
         assert!(incoming.done(Digest([7; 32])).is_err());
         incoming.sums(0, &values(&data)).expect("inside");
@@ -410,7 +437,7 @@ mod tests {
     // LIM-5.
     #[test]
     fn a_block_of_crumbs_is_refused_and_not_lost() {
-        let (mut incoming, mut credit) = (Incoming::new(geometry()), grants());
+        let (mut incoming, mut credit) = (Incoming::new(geometry(), Buffers::default()), grants());
         let refused = (0..600).filter(|i| incoming.accept(i * 2, &[1], &mut credit) == Ok(Accepted::No)).count();
         assert_eq!(refused, 600 - MAX_BLOCK_RANGES);
     }

@@ -11,7 +11,7 @@ use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
 use crate::store::{Held, ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
-use crate::types::{Digest, SharePath};
+use crate::types::{Buffers, Digest, SharePath};
 use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
@@ -35,6 +35,8 @@ pub(super) struct Fetching {
     /// What is here already of files whose offer has not come.
     held: BTreeMap<RequestId, Held>,
     grants: Grants,
+    /// For the blocks of all files.
+    buffers: Buffers,
     early_pieces: usize,
     early_bytes: u64,
     pending_values: usize,
@@ -110,6 +112,7 @@ impl Fetching {
             requests: BTreeMap::new(),
             held: BTreeMap::new(),
             grants: Grants::new(window, max_window),
+            buffers: Buffers::default(),
             early_pieces: 0,
             early_bytes: 0,
             pending_values: 0,
@@ -408,7 +411,7 @@ impl Fetching {
         let is_cut_otherwise = held.as_ref().is_some_and(|held| held.block_log2 != block_log2);
         let geometry = Geometry::new(meta.size, block_log2);
         let resumed = held.is_some();
-        let mut incoming = Incoming::new(geometry);
+        let mut incoming = Incoming::new(geometry, self.buffers.clone());
         for (index, value) in held.into_iter().flat_map(|held| held.inside(geometry)) {
             incoming.hold(index, value);
         }

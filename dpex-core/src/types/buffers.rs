@@ -1,0 +1,117 @@
+//! Memory for blocks of files, used again and again: the system must find, clear and map each fresh piece of it, which
+//! costs more than hashing what is then put there.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::Bytes;
+
+/// Smaller buffers are not worth keeping: the allocator has them at hand.
+const LEAST: usize = 64 * 1024;
+/// Buffers that wait for use, at most.
+const MOST_IDLE: usize = 8;
+
+type Idle = Mutex<Vec<Vec<u8>>>;
+
+/// Buffers that somebody let go of, for whoever needs the next one. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Buffers(Arc<Idle>);
+
+impl Buffers {
+    /// A buffer of this length in bytes. It holds anything: whoever takes it must write all of it.
+    #[must_use]
+    pub fn take(&self, len: usize) -> Buffer {
+        if len < LEAST {
+            return Buffer { bytes: vec![0; len], home: Weak::new() };
+        }
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bytes = idle.map_or_else(
+            || vec![0; len],
+            |mut bytes| {
+                bytes.resize(len, 0);
+                bytes
+            },
+        );
+        Buffer { bytes, home: Arc::downgrade(&self.0) }
+    }
+}
+
+/// A buffer on loan. As [`Bytes`] it is on loan until the last of them is gone.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    home: Weak<Idle>,
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl From<Buffer> for Bytes {
+    fn from(buffer: Buffer) -> Self {
+        Self::from_owner(buffer)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let Some(home) = self.home.upgrade() else { return };
+        let mut idle = home.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(buffers: &Buffers) -> usize {
+        buffers.0.lock().expect("no panic").len()
+    }
+
+    #[test]
+    fn a_buffer_comes_back_with_the_last_of_its_bytes_and_has_the_length_that_is_asked_for() {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.take(LEAST);
+        buffer.fill(7);
+        let bytes = Bytes::from(buffer);
+        let part = bytes.slice(1..3);
+        drop(bytes);
+        assert_eq!((idle(&buffers), &part[..]), (0, &[7, 7][..]));
+        drop(part);
+        assert_eq!(idle(&buffers), 1);
+        assert_eq!(buffers.take(2 * LEAST).len(), 2 * LEAST);
+        assert_eq!(buffers.take(LEAST).len(), LEAST);
+    }
+
+    #[test]
+    fn few_are_kept_no_small_ones_and_none_without_a_home() {
+        let buffers = Buffers::default();
+        drop((0..2 * MOST_IDLE).map(|_| buffers.take(LEAST)).collect::<Vec<_>>());
+        assert_eq!(idle(&buffers), MOST_IDLE);
+        let small = buffers.take(LEAST - 1);
+        drop(small);
+        assert_eq!(idle(&buffers), MOST_IDLE);
+        let left = buffers.take(LEAST);
+        drop(buffers);
+        assert_eq!(left.len(), LEAST);
+    }
+}
