@@ -16,7 +16,7 @@ mod session;
 
 pub use connector::{Connector, ConnectorConfig, ConnectorEvent};
 pub use crypto::{CryptoDone, CryptoJob, JobId};
-pub use disk::{DiskReply, DiskRequest, Found, WriteError};
+pub use disk::{DiskReply, DiskRequest, Found, Useless, WriteError};
 pub use endpoint::{
     Counters, Crowded, Endpoint, EndpointConfig, EndpointEvent, MAX_PEOPLE, Person, Rejection, SessionId,
 };

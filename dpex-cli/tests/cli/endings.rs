@@ -175,19 +175,23 @@ fn a_dot_and_nothing_mean_everything_to_get_as_they_do_to_ls() {
 
 #[test]
 fn a_file_that_changes_while_it_is_sent_is_told_and_fetched_again() {
-    let site = Site::new();
-    let alice = site.enrol("alice");
-    let big = site.shelf("alice").join("big");
-    put(&big, 100 << 20, "big");
-    let _server = site.serve();
-    let mut get = alice.start(&["client", "get", "big", "--to", "in", "--json"]);
-    get.wait_for("progress", |record| record["have"].as_u64() > Some(0));
-    fs::File::options().append(true).open(&big).and_then(|mut file| file.write_all(b"more")).expect("ours");
-    get.wait_for("note", |record| record["text"].as_str().is_some_and(|text| text.contains("changed on the server")));
-    let ended = get.ended();
-    assert_eq!(summary(&ended), (1, 0, 0));
-    assert_eq!(names(&alice.path("in")), ["big"]);
-    assert_eq!(hash(&alice.path("in/big")), hash(&big), "all of it is of one moment");
+    for (flags, left) in [(&[][..], &["big"][..]), (&["--keep-changed-part"], &["big", "big (2).part"])] {
+        let site = Site::new();
+        let alice = site.enrol("alice");
+        let big = site.shelf("alice").join("big");
+        put(&big, 100 << 20, "big");
+        let _server = site.serve();
+        let mut get = alice.start(&[&["client", "get", "big", "--to", "in", "--json"], flags].concat());
+        get.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+        fs::File::options().append(true).open(&big).and_then(|mut file| file.write_all(b"more")).expect("ours");
+        get.wait_for("note", |record| {
+            record["text"].as_str().is_some_and(|text| text.contains("changed on the server"))
+        });
+        let ended = get.ended();
+        assert_eq!(summary(&ended), (1, 0, 0));
+        assert_eq!(names(&alice.path("in")), left);
+        assert_eq!(hash(&alice.path("in/big")), hash(&big), "all of it is of one moment");
+    }
 }
 
 #[test]

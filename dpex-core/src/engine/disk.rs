@@ -81,7 +81,18 @@ pub enum DiskRequest {
     Discard {
         /// The transfer.
         id: RequestId,
+        /// Why it is of no use.
+        why: Useless,
     },
+}
+
+/// Why what has arrived of a file is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Useless {
+    /// It cannot become the file.
+    Wrong,
+    /// The server has another version by now. Who receives it may want to keep it all the same.
+    Outdated,
 }
 
 /// What came of a request.

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::client::Target;
 use super::small::{self, Gatherer, Opening, Put};
 use super::values::{BlockValues, MAX_VALUES};
-use crate::engine::{DiskReply, DiskRequest, Found, WriteError};
-use crate::store::{FileStore, Meta, PartialFile, SourceFile, StoreError, Verified, Whole};
+use crate::engine::{DiskReply, DiskRequest, Found, Useless, WriteError};
+use crate::store::{FileStore, Leftover, Meta, PartialFile, SourceFile, StoreError, Verified, Whole};
 use crate::transfer::{Block, Content, DEFAULT_BLOCK_LOG2, block_value};
 use crate::types::{Digest, SharePath};
 use crate::wire::message::RequestId;
@@ -128,8 +128,10 @@ impl Disk {
             DiskRequest::Read { id, block } => self.tell(id, Job::Read(block)),
             DiskRequest::Write { id, block, bytes, value } => self.tell(id, Job::Write { block, bytes, value }),
             DiskRequest::Commit { id } => self.tell(id, Job::Commit),
-            DiskRequest::Discard { id } => {
-                self.tell(id, Job::Discard);
+            DiskRequest::Discard { id, why } => {
+                if why == Useless::Wrong || !self.keeps_outdated(id) {
+                    self.tell(id, Job::Discard);
+                }
                 self.forget(id);
             }
             DiskRequest::Release { id } => self.forget(id),
@@ -173,6 +175,11 @@ impl Disk {
             let result = task.permitted(store.receive(&incoming)).await;
             task.write(result, jobs).await;
         });
+    }
+
+    fn keeps_outdated(&self, id: RequestId) -> bool {
+        let Files::Targets(targets) = &self.files else { return false };
+        targets.get(&id).is_some_and(|target| target.leftover == Leftover::Keep)
     }
 
     fn task(&mut self, id: RequestId) -> Task {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use dpex_core::engine::Failure;
+use dpex_core::engine::{Failure, Limits};
 use dpex_core::store::Held;
-use dpex_core::testing::sweep;
-use dpex_core::testing::world::{ClientId, LinkConfig, Outcome, Record, Way, World};
+use dpex_core::testing::world::{ClientId, LinkConfig, Outcome, Record, ServerConfig, Way, World};
+use dpex_core::testing::{Fault, sweep};
 use dpex_core::types::SharePath;
+use dpex_core::wire::message::FailCode;
 
-use crate::support::{KIB, assert_delivered, assert_whole, finish, ordinary, shelve};
+use crate::support::{KIB, assert_delivered, assert_refused, assert_whole, finish, ordinary, shelve};
 
 const BLOCK: u64 = 1024 * KIB;
 const SIZE: u64 = 4 * BLOCK + 12_345;
@@ -81,6 +82,36 @@ fn a_get_that_goes_on_at_the_end_needs_no_content_at_all() {
         finish(&mut world, client, &[id]);
         assert_whole(&world, client, id, "file", size);
         assert!(world.link_stats(client, Way::Down).bytes - before < 2000);
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn what_had_arrived_of_a_file_that_the_server_could_not_read_for_a_moment_is_gone_on_with() {
+    let limits = Limits { send_buffer: 2 << 20, read_ahead: 1 << 20, ..Limits::default() };
+    sweep(0..60, |seed| {
+        let mut world = World::with_server(seed, ServerConfig { limits, ..ServerConfig::default() });
+        let rate = world.rng().within(2_000_000..6_000_000);
+        let link = LinkConfig { rate, queue: 10_000 * KIB, ..ordinary(world.rng()) };
+        let client = world.client(&link);
+        let path = shelve(&world, "file", SIZE);
+        world.connected(client);
+        let id = world.get(client, &path, None).expect("connected");
+        let some = |world: &World| world[client].held(&path).is_some();
+        assert!(world.run_until(Duration::from_secs(100), some), "{world:?}");
+        world.server().store().fail_reads(Some(Fault::Io));
+        finish(&mut world, client, &[id]);
+        assert_refused(&world, client, id, FailCode::Io);
+        world.server().store().fail_reads(None);
+        world.assert_quiet();
+        let held = world[client].held(&path).expect("one failed read takes nothing away");
+        let missing = SIZE - held.values.keys().map(|index| BLOCK.min(SIZE - index * BLOCK)).sum::<u64>();
+        let before = world.link_stats(client, Way::Down).bytes;
+        let id = world.get(client, &path, Some(held)).expect("connected");
+        finish(&mut world, client, &[id]);
+        assert_whole(&world, client, id, "file", SIZE);
+        let sent = world.link_stats(client, Way::Down).bytes - before;
+        assert!(sent < missing + missing / 4 + 20 * KIB, "{sent} bytes for {missing}\n{world:?}");
         world.assert_quiet();
     });
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::event::{Event, Failure};
 use super::link::Draft;
 use super::link::Piece;
-use crate::engine::disk::{DiskReply, DiskRequest, WriteError};
+use crate::engine::disk::{DiskReply, DiskRequest, Useless, WriteError};
 use crate::store::{Held, ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Buffers, Digest, SharePath};
@@ -220,9 +220,9 @@ impl Fetching {
             }
             Request::Receiving(r) => {
                 self.pending_values -= r.incoming.pending_values();
-                self.wants.push_back(match why {
-                    Failure::Mismatch | Failure::TooLarge | Failure::Refused { .. } => DiskRequest::Discard { id },
-                    Failure::Store(_) | Failure::Cancelled | Failure::Disconnected => DiskRequest::Release { id },
+                self.wants.push_back(match useless(why) {
+                    Some(why) => DiskRequest::Discard { id, why },
+                    None => DiskRequest::Release { id },
                 });
             }
             Request::Listing { .. } | Request::Hashing | Request::Ending { .. } => {}
@@ -641,6 +641,16 @@ impl Fetching {
             frame::put_max_data(draft.out, self.grants.limit());
             draft.note(Piece::MaxData);
         }
+    }
+}
+
+/// Is what has arrived of a file of no use after such a failure? After any other, a later run goes on with it: what a
+/// server cannot read now it may read then.
+fn useless(why: &Failure) -> Option<Useless> {
+    match why {
+        Failure::Mismatch | Failure::TooLarge => Some(Useless::Wrong),
+        Failure::Refused { code: FailCode::Changed, .. } => Some(Useless::Outdated),
+        Failure::Refused { .. } | Failure::Store(_) | Failure::Cancelled | Failure::Disconnected => None,
     }
 }
 

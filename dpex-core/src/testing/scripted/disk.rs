@@ -85,7 +85,7 @@ impl Disk {
                 let result = part.map_or(Err(StoreError::NotFound), |part| ready(part.commit()));
                 DiskReply::Committed { id, result }
             }
-            DiskRequest::Discard { id } => {
+            DiskRequest::Discard { id, .. } => {
                 if let Some(part) = self.parts.remove(&id) {
                     ready(part.discard()).expect("parts in memory can be removed");
                 }

@@ -160,7 +160,7 @@ impl Disk {
                 let part = self.parts.remove(&id).ok_or_else(not_open);
                 DiskReply::Committed { id, result: part.and_then(|part| ready(part.commit())) }
             }
-            DiskRequest::Discard { id } => {
+            DiskRequest::Discard { id, .. } => {
                 if let Some(part) = self.parts.remove(&id) {
                     // A part that cannot be removed is a later run's to find.
                     let _ = ready(part.discard());
@@ -196,6 +196,6 @@ fn request_id(request: &DiskRequest) -> RequestId {
         | DiskRequest::Write { id, .. }
         | DiskRequest::Put { id, .. }
         | DiskRequest::Commit { id }
-        | DiskRequest::Discard { id } => *id,
+        | DiskRequest::Discard { id, .. } => *id,
     }
 }
