@@ -4,6 +4,8 @@
 
 #[path = "regressions/house.rs"]
 mod house;
+#[path = "regressions/kept.rs"]
+mod kept;
 #[path = "regressions/noises.rs"]
 mod noises;
 #[path = "regressions/severed.rs"]

@@ -200,12 +200,9 @@ impl Plan {
                 EntryKind::File(meta) => files.push((entry.path, meta)),
             }
         }
-        // Before the folders are made: nothing needs to be looked for in one that is not there.
-        let mut waiting = self.wishes(files, &mut transfers, &mut tally).await?;
-        room::check(&*self.store, &mut waiting, 0, &origin).await?;
-        self.make_folders(&folders, &mut transfers, &mut tally).await?;
-        waiting.reverse();
-        // Until now nothing was awaited: a slow disk is no silence of the server.
+        let prepared = self.prepare(files, folders, origin, &mut transfers, &mut tally);
+        // Nothing is awaited of the server meanwhile, and a slow disk is no silence of it.
+        let waiting = line.client().kept_during(prepared).await?;
         line.progressed();
         let job = Job {
             line: &mut *line,
@@ -225,6 +222,23 @@ impl Plan {
             tally.disconnected(super::connection::ended(Some(&reason)));
         }
         Ok(tally)
+    }
+
+    /// Looks at what is here and makes the folders. Returns what is to be fetched, the last of it first.
+    async fn prepare(
+        &self,
+        files: Vec<(SharePath, Meta)>,
+        folders: Vec<SharePath>,
+        origin: Fingerprint,
+        shown: &mut Transfers,
+        tally: &mut Tally,
+    ) -> CliResult<Vec<Wish>> {
+        // Before the folders are made: nothing needs to be looked for in one that is not there.
+        let mut waiting = self.wishes(files, shown, tally).await?;
+        room::check(&*self.store, &mut waiting, 0, &origin).await?;
+        self.make_folders(&folders, shown, tally).await?;
+        waiting.reverse();
+        Ok(waiting)
     }
 
     async fn make_folders(&self, paths: &[SharePath], shown: &mut Transfers, tally: &mut Tally) -> CliResult {

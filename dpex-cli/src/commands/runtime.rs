@@ -47,7 +47,8 @@ pub(super) async fn connected<T>(
         () = &mut stop => return Err(stopped()),
     };
     let result = tokio::select! {
-        result = work(&client) => result,
+        // However long it reads here, the connection is there when it asks again.
+        result = client.kept_during(work(&client)) => result,
         () = &mut stop => {
             client.leave().await;
             return Err(stopped());

@@ -276,9 +276,10 @@ impl Session {
         }
     }
 
-    /// Asked, of a client: have the server show a sign of life, if anything is awaited of it and no question is open.
+    /// Asked, of a client: have the server show a sign of life, unless an answer is awaited anyway. A session that is
+    /// asked so now and then is kept, even if nothing is under way (SES-6).
     pub fn probe(&mut self) {
-        if self.state == State::Open && self.is_busy() && !self.link.awaits_answer() {
+        if self.state == State::Open && !self.link.awaits_answer() {
             self.link.ping();
         }
     }

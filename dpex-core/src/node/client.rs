@@ -23,6 +23,8 @@ use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
 /// How long closing waits for the server to hear what was said last, and for the disk.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How often the server is asked for a sign of life by whoever has work of their own.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Hands out the stamps of handshakes.
 #[async_trait]
@@ -226,10 +228,22 @@ impl Client {
         moment().at.saturating_duration_since(*self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks the server for a sign of life, if anything is awaited of it.
+    /// Asks the server for a sign of life.
     pub fn probe(&self) {
         // A session that has ended is known by that.
         let _ = self.commands.send(Command::Probe);
+    }
+
+    /// Does work, and keeps the connection meanwhile: otherwise it would end if the server had nothing to do for it
+    /// longer than the idle time-out.
+    pub async fn kept_during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(PROBE_EVERY) => self.probe(),
+            }
+        }
     }
 
     /// The hash of a file on the server, and what it says of the file.

@@ -280,6 +280,19 @@ impl World {
         }
     }
 
+    /// Has the server show a sign of life.
+    pub fn probe(&mut self, client: ClientId) {
+        if let Some(session) = self[client].session_mut() {
+            session.probe();
+        }
+    }
+
+    /// For how long a client has heard nothing in its session.
+    #[must_use]
+    pub fn silence(&self, client: ClientId) -> Option<Duration> {
+        Some(self.now.saturating_duration_since(self[client].session()?.heard()))
+    }
+
     /// Ends a client's session with a word.
     pub fn close(&mut self, client: ClientId) {
         let now = self.now;

@@ -87,6 +87,30 @@ fn a_client_that_is_done_says_so_and_the_server_lets_go_at_once() {
     });
 }
 
+// SES-6.
+#[test]
+fn a_session_in_which_nothing_is_asked_is_kept_by_an_owner_that_asks_for_signs_of_life() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        let link = ordinary(world.rng());
+        let client = world.client(&link);
+        world.connected(client);
+        for second in 0..120 {
+            world.run_for(Duration::from_secs(1));
+            let silence = world.silence(client).unwrap_or_else(|| panic!("ended after {second} s\n{world:?}"));
+            assert!(silence < Duration::from_secs(6), "a server that is there is not taken for dead: {silence:?}");
+            if silence >= Duration::from_secs(3) {
+                world.probe(client);
+            }
+        }
+        assert_eq!(world.server().endpoint().sessions(), 1, "{world:?}");
+        let path = shelve(&world, "file", 50 * KIB);
+        let id = world.get(client, &path, None).expect("connected");
+        finish(&mut world, client, &[id]);
+        assert_whole(&world, client, id, "file", 50 * KIB);
+    });
+}
+
 #[test]
 fn a_session_in_which_nothing_is_asked_ends_silently_on_both_sides() {
     sweep(SEEDS, |seed| {
