@@ -115,6 +115,8 @@ pub struct Incoming {
     pub meta: Meta,
     /// What to do if the name is taken.
     pub existing: Existing,
+    /// The file that has the name was compared, and has other content, whatever its size and mtime say.
+    pub known_other: bool,
     /// Who sends it. What another sender has begun is never gone on with.
     pub origin: Fingerprint,
     /// Its blocks are `2^block_log2` bytes each.
@@ -130,7 +132,15 @@ impl Incoming {
     #[must_use]
     pub fn anew(path: SharePath, meta: Meta, existing: Existing) -> Self {
         let origin = Fingerprint([0; 32]);
-        Self { path, meta, existing, origin, block_log2: 20, held: None, leftover: Leftover::Replace }
+        let (known_other, leftover) = (false, Leftover::Replace);
+        Self { path, meta, existing, known_other, origin, block_log2: 20, held: None, leftover }
+    }
+
+    /// Is a file of this size and mtime to be taken for the very one, if it has the name, or one beside it?
+    #[must_use]
+    pub fn seems_here(&self, name: &str, size: u64, mtime: Timestamp) -> bool {
+        let is_known_other = self.known_other && self.path.file_name() == Some(name);
+        !is_known_other && (size, mtime) == (self.meta.size, self.meta.mtime)
     }
 }
 
@@ -175,26 +185,17 @@ pub struct Whole {
     pub content: Bytes,
 }
 
-/// What to do when a name is already taken in the receiving store (NAM-10).
+/// What to do when a name is already taken in the receiving store (NAM-10). A file whose size and mtime agree is
+/// [`StoreError::Same`] whatever is to be done, unless it is [`Incoming::known_other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Existing {
-    /// Keep what is there: [`StoreError::Exists`], or [`StoreError::Same`] if size and mtime agree.
+    /// Keep what is there: [`StoreError::Exists`].
     #[default]
     Keep,
-    /// Replace it, at the moment of commit and not before. Still [`StoreError::Same`] if size and mtime agree.
+    /// Replace it, at the moment of commit and not before.
     Overwrite,
-    /// Replace it even if size and mtime agree: its content is known to be another.
-    Replace,
-    /// Publish under a free name beside it, such as `report (2).pdf`. Still [`StoreError::Same`] if they agree.
+    /// Publish under a free name beside it, such as `report (2).pdf`: [`StoreError::Same`] if one of those is it.
     Rename,
-}
-
-impl Existing {
-    /// May a file of the same name and other content be replaced?
-    #[must_use]
-    pub fn replaces(self) -> bool {
-        matches!(self, Self::Overwrite | Self::Replace)
-    }
 }
 
 /// Why a store refused or failed.

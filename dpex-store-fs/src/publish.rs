@@ -31,7 +31,7 @@ pub(crate) fn publish(folder: &Folder, incoming: &Incoming, file: &impl Finished
     let name = path.file_name().ok_or(StoreError::Exists)?;
     match incoming.existing {
         Existing::Keep => file.take(name)?,
-        Existing::Overwrite | Existing::Replace => match target(folder, name, incoming) {
+        Existing::Overwrite => match target(folder, name, incoming) {
             Ok(Target::Free) => file.take(name)?,
             Ok(Target::Other) | Err(StoreError::Same) => file.replace(name)?,
             Err(StoreError::Busy) => return Err(StoreError::Exists),
@@ -63,7 +63,7 @@ fn beside(path: &SharePath, name: &str, file: &impl Finished) -> Result<SharePat
 pub(crate) fn check_target(folder: &Folder, name: &str, incoming: &Incoming) -> Result<(), StoreError> {
     match target(folder, name, incoming)? {
         Target::Free => Ok(()),
-        Target::Other if incoming.existing.replaces() => Ok(()),
+        Target::Other if incoming.existing == Existing::Overwrite => Ok(()),
         Target::Other if incoming.existing == Existing::Rename => check_siblings(folder, name, incoming),
         Target::Other => Err(StoreError::Exists),
     }
@@ -102,11 +102,7 @@ pub(crate) fn target(folder: &Folder, name: &str, incoming: &Incoming) -> Result
     if matches!(parts::owner(folder, name), Some(Owner::Ours | Owner::Unknown)) {
         return Err(StoreError::Busy);
     }
-    let seems_the_same = size(&stat) == incoming.meta.size && mtime(&stat) == incoming.meta.mtime;
-    if seems_the_same && incoming.existing != Existing::Replace {
-        return Err(StoreError::Same);
-    }
-    Ok(Target::Other)
+    if incoming.seems_here(name, size(&stat), mtime(&stat)) { Err(StoreError::Same) } else { Ok(Target::Other) }
 }
 
 /// Moves a file to a name that nothing has, in one step.

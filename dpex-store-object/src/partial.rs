@@ -115,7 +115,7 @@ impl ObjectPartial {
     async fn check_target(&self, target: &SharePath, looks_at_files: bool) -> Result<(), StoreError> {
         match look(&self.shared.service, target, None).await? {
             Found::Folder => Err(StoreError::Exists),
-            Found::File if looks_at_files && !self.incoming.existing.replaces() => Err(StoreError::Exists),
+            Found::File if looks_at_files && self.incoming.existing != Existing::Overwrite => Err(StoreError::Exists),
             _ => Ok(()),
         }
     }

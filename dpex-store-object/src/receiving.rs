@@ -89,7 +89,7 @@ pub(crate) async fn begin(
     match look(service, path, Some(incoming)).await? {
         Found::Nothing => Ok((path.clone(), vec![claim])),
         Found::Folder => Err(StoreError::Exists),
-        Found::File if incoming.existing.replaces() => Ok((path.clone(), vec![claim])),
+        Found::File if incoming.existing == Existing::Overwrite => Ok((path.clone(), vec![claim])),
         Found::File if incoming.existing == Existing::Rename => {
             let (sibling, its_claim) = free_sibling(service, names, incoming).await?;
             Ok((sibling, vec![claim, its_claim]))
@@ -170,10 +170,8 @@ async fn look_at_file(service: &Service, path: &SharePath, incoming: Option<&Inc
     let there = meta(&found.meta, &found.attributes, &Secret::new([0; 32]));
     // Without metadata the time is that of the bucket, and only by accident that of a file.
     let is_same = |incoming: &Incoming| {
-        incoming.existing != Existing::Replace
-            && service.keeps_attributes
-            && there.size == incoming.meta.size
-            && there.mtime == incoming.meta.mtime
+        let name = path.file_name().unwrap_or_default();
+        service.keeps_attributes && incoming.seems_here(name, there.size, there.mtime)
     };
     if incoming.is_some_and(is_same) { Err(StoreError::Same) } else { Ok(Found::File) }
 }

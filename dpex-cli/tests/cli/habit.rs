@@ -119,6 +119,12 @@ fn verify_names_what_differs_what_is_missing_and_nothing_else() {
 
     let ended = getall(&alice, &["--verify"]);
     assert_eq!((ended.code, summary(&ended)), (Some(1), (1, 2, 1)), "{ended:?}");
+    for result in [(1, 3, 0), (0, 4, 0)] {
+        let ended = getall(&alice, &["--verify", "--rename"]);
+        assert_eq!((ended.code, summary(&ended)), (Some(0), result), "put beside it, and found there: {ended:?}");
+    }
+    assert_eq!(hash(&alice.path("in/docs/c (2)")), hash(&site.shelf("alice").join("docs/c")));
+    assert_eq!(verify(&["docs/c"]).code, Some(7), "what is here stays");
     assert_eq!(summary(&getall(&alice, &["--verify", "--overwrite"])), (1, 3, 0));
     assert_eq!(verify(&[]).ok(), "");
 }

@@ -121,6 +121,8 @@ pub struct Target {
     pub path: SharePath,
     /// What to do if the name is taken.
     pub existing: Existing,
+    /// As [`Incoming::known_other`].
+    pub known_other: bool,
     /// Who sends it.
     pub origin: Fingerprint,
     /// What an earlier try has left of it, as [`FileStore::held`] told.
@@ -133,16 +135,17 @@ impl Target {
     /// A file to be received from its beginning, in place of whatever an earlier try has left.
     #[must_use]
     pub fn anew(store: Arc<dyn FileStore>, path: SharePath, existing: Existing, origin: Fingerprint) -> Self {
-        Self { store, path, existing, origin, held: None, leftover: Leftover::Replace }
+        Self { store, path, existing, known_other: false, origin, held: None, leftover: Leftover::Replace }
     }
 
     pub(super) fn incoming(&self, meta: Meta, block_log2: u8, resumed: bool) -> Incoming {
-        let Self { path, existing, origin, held, leftover, .. } = self;
+        let Self { path, existing, known_other, origin, held, leftover, .. } = self;
         let held = held.clone().filter(|_| resumed);
         Incoming {
             path: path.clone(),
             meta,
             existing: *existing,
+            known_other: *known_other,
             origin: *origin,
             block_log2,
             held,

@@ -123,7 +123,8 @@ pub(super) async fn receives(yard: &Yard, name: &[u8], expected: Receiving, what
             let given = deliver(&yard.store, &incoming(Existing::Overwrite), b"new").await;
             assert_eq!(given.unwrap_or_else(|e| panic!("{what}: {e}")), asked, "{what}");
             assert_eq!(std::fs::read(yard.at(asked.as_str())).expect("there"), b"new", "{what}");
-            let again = Whole { incoming: incoming(Existing::Replace), content: Bytes::from_static(b"two") };
+            let other = dpex_core::store::Incoming { known_other: true, ..incoming(Existing::Overwrite) };
+            let again = Whole { incoming: other, content: Bytes::from_static(b"two") };
             let given = yard.store.put_all(vec![again]).await.pop().expect("one answer a file");
             assert_eq!(given.unwrap_or_else(|e| panic!("{what}: {e}")), asked, "{what}");
             assert_eq!(std::fs::read(yard.at(asked.as_str())).expect("there"), b"two", "{what}");

@@ -43,6 +43,8 @@ pub(super) struct Wish {
     pub(super) existing: Existing,
     /// A file of that name and size is here; it is compared first.
     pub(super) compare: bool,
+    /// It was compared, and has other content.
+    known_other: bool,
     /// What a look before the beginning has found of it.
     pub(super) held: Option<Held>,
     /// It was asked for, and the connection ended.
@@ -52,7 +54,7 @@ pub(super) struct Wish {
 
 impl Wish {
     pub(super) fn new(path: SharePath, meta: Meta, existing: Existing, compare: bool) -> Self {
-        Self { path, meta, existing, compare, held: None, begun: false, tries: 0 }
+        Self { path, meta, existing, compare, known_other: false, held: None, begun: false, tries: 0 }
     }
 }
 
@@ -260,8 +262,9 @@ impl Job<'_, '_> {
 
     /// Asks the server for a file.
     fn ask(&self, number: u64, wish: &Wish, crowd: &Crowd) {
-        let Wish { path, existing, held, .. } = wish;
+        let Wish { path, existing, known_other, held, .. } = wish;
         let target = Target {
+            known_other: *known_other,
             held: held.clone(),
             leftover: self.leftover,
             ..Target::anew(Arc::clone(self.store), path.clone(), *existing, self.origin)
@@ -329,11 +332,10 @@ impl Job<'_, '_> {
             Outcome::Failed(
                 Failure::Refused { code: FailCode::Changed, .. } | Failure::Store(StoreError::Gone) | Failure::Mismatch,
             ) if wish.tries + 1 < TRIES => Some(Wish { tries: wish.tries + 1, ..again }),
-            // Another than the one here, and it may take its place.
-            Outcome::Other if wish.existing == Existing::Overwrite => {
-                Some(Wish { compare: false, existing: Existing::Replace, ..again })
+            // Another than the one here: it may take its place, or one beside it.
+            Outcome::Other if wish.existing != Existing::Keep => {
+                Some(Wish { compare: false, known_other: true, ..again })
             }
-            Outcome::Other if wish.existing == Existing::Rename => Some(Wish { compare: false, ..again }),
             _ => None,
         }
     }

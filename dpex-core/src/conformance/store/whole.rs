@@ -146,11 +146,11 @@ pub async fn an_overwritten_file_is_replaced_at_commit_and_not_before(backend: &
     assert_eq!(names(&*store, "").await, ["a"]);
 }
 
-/// For a file whose content is known to be another although its size and time agree.
-pub async fn a_replaced_file_is_replaced_even_if_it_seems_the_same(backend: &impl Backend) {
+/// Its content was compared, although size and time agree.
+pub async fn a_file_known_to_be_another_is_replaced_even_if_it_seems_the_same(backend: &impl Backend) {
     let Some(store) = receiving(backend).await else { return };
     put(&*store, "a", b"bad").await;
-    let same = Incoming { existing: Existing::Replace, ..incoming("a", 3) };
+    let same = Incoming { existing: Existing::Overwrite, known_other: true, ..incoming("a", 3) };
     assert_eq!(deliver(&*store, &same, b"abc").await.expect("may be replaced"), path("a"));
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "abc");
     let whole = Whole { incoming: same, content: Bytes::from_static(b"xyz") };
@@ -158,9 +158,32 @@ pub async fn a_replaced_file_is_replaced_even_if_it_seems_the_same(backend: &imp
     assert!(matches!(&answers[..], [Ok(name)] if *name == path("a")), "{answers:?}");
     assert_eq!(fetch(&*store, "a").await.expect("is there"), "xyz");
     put(&*store, "f/x", b"inside").await;
-    let folder = Incoming { existing: Existing::Replace, ..incoming("f", 3) };
+    let folder = Incoming { existing: Existing::Overwrite, known_other: true, ..incoming("f", 3) };
     assert!(matches!(store.receive(&folder).await, Err(StoreError::Exists)));
     assert_eq!(names(&*store, "").await, ["a", "f/", "f/x"]);
+}
+
+/// And what is beside it is taken for the one that comes, as in any second run.
+pub async fn a_file_known_to_be_another_is_renamed_beside_even_if_it_seems_the_same(backend: &impl Backend) {
+    let Some(store) = receiving(backend).await else { return };
+    for name in ["a", "b"] {
+        put(&*store, name, b"bad").await;
+    }
+    let same = |name| Incoming { existing: Existing::Rename, known_other: true, ..incoming(name, 3) };
+    assert_eq!(deliver(&*store, &same("a"), b"abc").await.expect("may be beside it"), path("a (2)"));
+    let whole = |name| vec![Whole { incoming: same(name), content: Bytes::from_static(b"abc") }];
+    let answers = store.put_all(whole("b")).await;
+    assert!(matches!(&answers[..], [Ok(name)] if *name == path("b (2)")), "{answers:?}");
+    for (name, content) in [("a", "bad"), ("a (2)", "abc"), ("b", "bad"), ("b (2)", "abc")] {
+        assert_eq!(fetch(&*store, name).await.expect("is there"), content, "{name}");
+    }
+    if backend.abilities().keeps_mtime {
+        for name in ["a", "b"] {
+            assert!(matches!(store.receive(&same(name)).await, Err(StoreError::Same)), "{name}");
+            let again = store.put_all(whole(name)).await;
+            assert!(matches!(&again[..], [Err(StoreError::Same)]), "{again:?}");
+        }
+    }
 }
 
 /// `a (2).txt` and so on; what has a number already keeps it.

@@ -141,12 +141,13 @@ impl State {
     }
 
     /// May a reception begin or end, seeing what has the name? `Ok(true)` if the name is free.
-    fn check_target(&self, path: &SharePath, meta: &Meta) -> Result<bool, StoreError> {
+    fn check_target(&self, path: &SharePath, incoming: &Incoming) -> Result<bool, StoreError> {
+        let name = path.file_name().unwrap_or_default();
         match self.nodes.get(path) {
             None if path.is_root() => Err(StoreError::Exists),
             None => Ok(true),
             Some(Node::Folder) => Err(StoreError::Exists),
-            Some(Node::File(file)) if file.content.size() == meta.size && file.mtime == meta.mtime => {
+            Some(Node::File(file)) if incoming.seems_here(name, file.content.size(), file.mtime) => {
                 Err(StoreError::Same)
             }
             Some(Node::File(_)) => Ok(false),
@@ -207,12 +208,10 @@ impl State {
         if !self.is_free_for_folder(&parent) {
             return Err(StoreError::Exists);
         }
-        match (self.check_target(path, meta), existing) {
-            (Ok(true) | Err(StoreError::Same), Existing::Replace) | (Ok(true), _) => {}
-            (Err(error), _) => return Err(error),
-            (Ok(false), Existing::Keep) => return Err(StoreError::Exists),
-            (Ok(false), Existing::Overwrite | Existing::Replace) => {}
-            (Ok(false), Existing::Rename) => self.check_siblings(path, meta)?,
+        match (self.check_target(path, incoming)?, existing) {
+            (true, _) | (false, Existing::Overwrite) => {}
+            (false, Existing::Keep) => return Err(StoreError::Exists),
+            (false, Existing::Rename) => self.check_siblings(incoming)?,
         }
         if self.parts.get(path).is_some_and(|part| part.live) {
             return Err(StoreError::Busy);
@@ -239,9 +238,9 @@ impl State {
         Ok(())
     }
 
-    fn check_siblings(&self, path: &SharePath, meta: &Meta) -> Result<(), StoreError> {
-        for sibling in siblings(path) {
-            match self.check_target(&sibling, meta) {
+    fn check_siblings(&self, incoming: &Incoming) -> Result<(), StoreError> {
+        for sibling in siblings(&incoming.path) {
+            match self.check_target(&sibling, incoming) {
                 Ok(true) => break,
                 Err(StoreError::Same) => return Err(StoreError::Same),
                 _ => {}
@@ -282,14 +281,14 @@ impl State {
         if !part.written.covers(0..meta.size) {
             return Err(broken("the part is not complete"));
         }
-        let is_free = match self.check_target(path, meta) {
+        let is_free = match self.check_target(path, incoming) {
             Err(StoreError::Same) => false,
             found => found?,
         };
         let name = match existing {
             _ if is_free => path.clone(),
             Existing::Keep => return Err(StoreError::Exists),
-            Existing::Overwrite | Existing::Replace => path.clone(),
+            Existing::Overwrite => path.clone(),
             Existing::Rename => siblings(path).find(|name| !self.nodes.contains_key(name)).ok_or(StoreError::Exists)?,
         };
         let content = self.parts.remove(path).map(|part| Content::Bytes(part.data.into())).ok_or(StoreError::Exists)?;
