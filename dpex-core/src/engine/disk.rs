@@ -141,6 +141,8 @@ pub enum DiskReply {
     Put {
         /// The transfer.
         id: RequestId,
+        /// Its size, in bytes: they are not held any more.
+        len: usize,
         /// The name it was published under.
         result: Result<SharePath, WriteError>,
     },

@@ -210,7 +210,7 @@ pub(super) async fn put_all(batch: Vec<Put>) {
     let Some(store) = batch.first().map(|put| Arc::clone(&put.store)) else { return };
     for Put { whole, root, task, .. } in batch {
         contents.push((whole.content.clone(), root));
-        tasks.push(task);
+        tasks.push((task, whole.content.len()));
         files.push(whole);
     }
     let verdicts = match tokio::task::spawn_blocking(move || contents.into_iter().map(is_right).collect()).await {
@@ -228,13 +228,13 @@ pub(super) async fn put_all(batch: Vec<Put>) {
             wrong.push(task);
         }
     }
-    for task in wrong {
-        task.reply(DiskReply::Put { id: task.id, result: Err(WriteError::Mismatch) });
+    for (task, len) in wrong {
+        task.reply(DiskReply::Put { id: task.id, len, result: Err(WriteError::Mismatch) });
     }
-    let Some(first) = right.first() else { return };
+    let Some((first, _)) = right.first() else { return };
     let answers = first.permitted(store.put_all(good)).await;
-    for (task, answer) in right.into_iter().zip(answers.into_iter().chain(unanswered())) {
-        task.reply(DiskReply::Put { id: task.id, result: answer.map_err(WriteError::Store) });
+    for ((task, len), answer) in right.into_iter().zip(answers.into_iter().chain(unanswered())) {
+        task.reply(DiskReply::Put { id: task.id, len, result: answer.map_err(WriteError::Store) });
     }
 }
 

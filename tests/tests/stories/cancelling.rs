@@ -4,12 +4,22 @@ use std::time::Duration;
 
 use dpex_core::engine::{Failure, Limits};
 use dpex_core::testing::sweep;
-use dpex_core::testing::world::{ClientConfig, LinkConfig, Outcome, World};
+use dpex_core::testing::world::{ClientConfig, DiskConfig, LinkConfig, Outcome, World};
 
 use crate::support::{KIB, SEEDS, assert_whole, finish, ordinary, shelve};
 
 #[test]
 fn two_hundred_files_given_up_in_the_middle_leave_room_for_the_next() {
+    given_up(DiskConfig::default());
+}
+
+/// They are given up while they are published, too.
+#[test]
+fn two_hundred_files_given_up_before_a_slow_disk_leave_room_for_the_next() {
+    given_up(DiskConfig { latency: Duration::from_millis(300), ..DiskConfig::default() });
+}
+
+fn given_up(disk: DiskConfig) {
     // Room for one block: what leaked would soon be missed.
     let limits = Limits { window: 1024 * KIB, max_window: 1024 * KIB, ..Limits::default() };
     sweep(0..40, |seed| {
@@ -17,7 +27,7 @@ fn two_hundred_files_given_up_in_the_middle_leave_room_for_the_next() {
         let rate = world.rng().within(1_000_000..10_000_000);
         let delay = world.rng().up_to(Duration::from_millis(20));
         let link = LinkConfig { rate, delay, loss: world.rng().unit() * 0.05, ..ordinary(world.rng()) };
-        let client = world.client_with(&link, &link, ClientConfig { limits, ..ClientConfig::default() });
+        let client = world.client_with(&link, &link, ClientConfig { limits, disk, ..ClientConfig::default() });
         world.connected(client);
         for round in 0..200 {
             let path = shelve(&world, &format!("{round}"), 150 * KIB);

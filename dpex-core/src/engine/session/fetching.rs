@@ -527,7 +527,7 @@ impl Fetching {
                     self.write_complete(id, control);
                 }
             }
-            DiskReply::Put { id, result } => self.on_put(now, rtt, id, result, control),
+            DiskReply::Put { id, len, result } => self.on_put(now, rtt, id, len, result, control),
             DiskReply::Written { id, block, result } => self.on_written(now, rtt, id, block, result, control),
             DiskReply::Ready { id, result: Err(e) } | DiskReply::Committed { id, result: Err(e) } => {
                 self.on_store_error(id, e, control);
@@ -583,6 +583,7 @@ impl Fetching {
         now: Instant,
         rtt: Duration,
         id: RequestId,
+        len: usize,
         result: Result<SharePath, WriteError>,
         control: &mut ControlSender,
     ) {
@@ -596,7 +597,8 @@ impl Fetching {
                 *written += *writing;
                 std::mem::take(writing)
             }
-            _ => 0,
+            // Given up, and the server has answered that meanwhile.
+            _ => len as u64,
         };
         self.max_data_due |= self.grants.release(now, released, rtt);
         match result {

@@ -78,7 +78,7 @@ impl Disk {
                 DiskReply::Written { id, block, result }
             }
             DiskRequest::Put { id, meta, content, root } => {
-                DiskReply::Put { id, result: self.put(id, meta, content, root) }
+                DiskReply::Put { id, len: content.len(), result: self.put(id, meta, content, root) }
             }
             DiskRequest::Commit { id } => {
                 let part = self.parts.remove(&id);

@@ -129,6 +129,7 @@ impl Disk {
             DiskRequest::Put { id, meta, content, root } => {
                 let Knowledge::Client(paths) = knowledge else { return None };
                 let path = paths.get(&id)?.clone();
+                let len = content.len();
                 let result = if *blake3::hash(&content).as_bytes() == root.0 {
                     let whole = Whole { incoming: Incoming::anew(path, meta, Existing::Keep), content };
                     let answer = ready(store.put_all(vec![whole])).pop().expect("one answer a file");
@@ -136,7 +137,7 @@ impl Disk {
                 } else {
                     Err(WriteError::Mismatch)
                 };
-                DiskReply::Put { id, result }
+                DiskReply::Put { id, len, result }
             }
             DiskRequest::Receive { id, meta, resumed, .. } => {
                 let Knowledge::Client(paths) = knowledge else { return None };
