@@ -62,15 +62,19 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Reads what is remembered. `dir` is the folder of all such memories, made when something is to be remembered.
     pub(super) fn load(dir: &Path, server: &Slug, target: &Path) -> CliResult<Self> {
+        Self::load_up_to(MOST, dir, server, target)
+    }
+
+    fn load_up_to(most: u64, dir: &Path, server: &Slug, target: &Path) -> CliResult<Self> {
         // Two ways to name one folder are one folder; one that is not there yet is named as it was.
         let place =
             target.canonicalize().or_else(|_| std::path::absolute(target)).unwrap_or_else(|_| target.to_owned());
         let hash = blake3::hash(place.as_os_str().as_encoded_bytes()).to_hex();
         let path = dir.join(format!("{server}-{}.jsonl", &hash[..16]));
-        let (known, lines) = read(&path)?;
+        let (known, lines) = read(&path, most)?;
         let mut ledger = Self { path, known, unwritten: String::new() };
         if is_long(lines, ledger.known.len()) {
-            ledger.compact()?;
+            ledger.compact(most)?;
         }
         Ok(ledger)
     }
@@ -111,9 +115,9 @@ impl Ledger {
     }
 
     /// Writes what is known, with what others have added meanwhile, in place of all the lines it took to come to it.
-    fn compact(&mut self) -> CliResult {
+    fn compact(&mut self, most: u64) -> CliResult {
         let _lock = self.lock()?;
-        let (known, lines) = read(&self.path)?;
+        let (known, lines) = read(&self.path, most)?;
         self.known = known;
         if !is_long(lines, self.known.len()) {
             return Ok(());
@@ -127,11 +131,12 @@ impl Ledger {
     }
 }
 
-/// What a file of lines knows, and how many lines it is.
-fn read(path: &Path) -> CliResult<(HashMap<SharePath, Fetched>, usize)> {
+/// What a file of lines knows, and how many lines it is. One of more than `most` bytes knows nothing, and is all too
+/// long.
+fn read(path: &Path, most: u64) -> CliResult<(HashMap<SharePath, Fetched>, usize)> {
     let text = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() <= MOST => std::fs::read(path),
-        Ok(_) => Ok(Vec::new()),
+        Ok(metadata) if metadata.len() > most => return Ok((HashMap::new(), usize::MAX)),
+        Ok(_) => std::fs::read(path),
         Err(e) => Err(e),
     };
     let text = match text {
@@ -237,6 +242,19 @@ mod tests {
         let again = Ledger::load(dir.path(), &server(), dir.path()).expect("read");
         assert_eq!(again.get(&path("a")), Some(&fetched(1)));
         assert!(std::fs::metadata(&again.path).expect("there").len() < before / 1000);
+    }
+
+    #[test]
+    fn one_that_is_too_long_is_begun_anew_and_remembers_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let most = std::fs::metadata(&long(dir.path()).path).expect("there").len() - 1;
+        let load = || Ledger::load_up_to(most, dir.path(), &server(), dir.path()).expect("read");
+        let mut ledger = load();
+        assert_eq!(ledger.get(&path("a")), None);
+        assert_eq!(std::fs::metadata(&ledger.path).expect("there").len(), 0);
+        ledger.put(&path("b"), fetched(3)).expect("written");
+        ledger.flush().expect("written");
+        assert_eq!(load().get(&path("b")), Some(&fetched(3)));
     }
 
     /// A memory that is to be written anew.
