@@ -23,6 +23,9 @@ pub(super) const PARALLEL: usize = 16;
 /// Content that is hashed on the spot: handing it to another thread costs more.
 const HASH_INLINE: usize = 16 * 1024;
 
+/// Values of blocks that are remembered together while their file is read.
+const KEPT_TOGETHER: usize = 256;
+
 /// Bytes written, and time passed, after which what was written is made safe.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -197,6 +200,11 @@ impl Disk {
         }
     }
 
+    /// Lets the tasks of all transfers run out of work.
+    pub(super) fn forget_all(&mut self) {
+        self.open.clear();
+    }
+
     /// Lets a transfer's task run out of work, as [`Self::forget`] does, and is ready when it has ended.
     pub(super) fn end(&mut self, id: RequestId) -> impl Future<Output = ()> + Send + use<> {
         self.forget(id);
@@ -260,6 +268,10 @@ impl Task {
                 new.insert(block.index, *value);
             }
             self.reply(DiskReply::Read { id, block, result });
+            // Not only at the end, which of a long file may never come.
+            if new.len() >= KEPT_TOGETHER {
+                values.keep(&meta.version, &std::mem::take(&mut new)).await;
+            }
         }
         if !new.is_empty() {
             values.keep(&meta.version, &new).await;
@@ -330,8 +342,76 @@ async fn value_of(block: Block, bytes: Bytes) -> Result<Digest, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
     use super::*;
     use crate::transfer::Geometry;
+    use crate::types::{Timestamp, Version};
+
+    /// A file of nothing but zeros.
+    #[derive(Debug)]
+    struct Zeros(Meta);
+
+    #[async_trait]
+    impl SourceFile for Zeros {
+        fn meta(&self) -> &Meta {
+            &self.0
+        }
+
+        async fn read_at(&self, _: u64, len: usize) -> Result<Bytes, StoreError> {
+            Ok(Bytes::from(vec![0; len]))
+        }
+    }
+
+    /// How many values were kept each time.
+    #[derive(Debug, Default)]
+    struct Kept(Mutex<Vec<usize>>);
+
+    #[async_trait]
+    impl BlockValues for Kept {
+        async fn load(&self, _: &Version) -> BTreeMap<u64, Digest> {
+            BTreeMap::new()
+        }
+
+        async fn keep(&self, _: &Version, values: &BTreeMap<u64, Digest>) {
+            self.0.lock().expect("no panic").push(values.len());
+        }
+    }
+
+    impl Kept {
+        fn all(&self) -> Vec<usize> {
+            self.0.lock().expect("no panic").clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_of_a_long_file_is_remembered_while_it_is_read() {
+        let (replies, mut answers) = mpsc::unbounded_channel();
+        let (done, end) = oneshot::channel();
+        let (_at_work, permits) = (mpsc::channel(1).0, Arc::new(Semaphore::new(1)));
+        let task = Task { id: 0, replies, permits, _at_work, _done: done };
+        let (meta, kept) = (meta(), Arc::new(Kept::default()));
+        tokio::spawn(task.serve(Arc::new(Zeros(meta)), Arc::clone(&kept) as _));
+        let opened = answers.recv().await.expect("an answer");
+        let (_, tell) = opened.jobs.expect("a place to be told what to read");
+        let blocks = 2 * KEPT_TOGETHER + 10;
+        for n in 0..blocks {
+            let _ = tell.send(Job::Read(Block { index: n as u64, offset: 0, len: 1, whole: false }));
+        }
+        for _ in 0..blocks {
+            answers.recv().await.expect("an answer");
+        }
+        assert_eq!(kept.all(), [KEPT_TOGETHER, KEPT_TOGETHER]);
+        drop(tell);
+        let _ = end.await;
+        assert_eq!(kept.all(), [KEPT_TOGETHER, KEPT_TOGETHER, 10]);
+    }
+
+    fn meta() -> Meta {
+        Meta { size: 1 << 30, mtime: Timestamp::EPOCH, exec: false, version: Version([1; 16]) }
+    }
 
     #[test]
     fn a_file_that_was_let_go_of_before_it_was_open_is_not_kept_open() {

@@ -28,7 +28,7 @@ use crate::wire::message::{FailCode, RequestId};
 const RSA_PARALLEL: usize = 2;
 /// How often the owner is told what else came.
 const NOISE_EVERY: Duration = Duration::from_secs(60);
-/// How long sessions have to take their leave.
+/// How long sessions have to take their leave, and a disk to remember what was read.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a server needs from whoever runs it: the shelves, a memory for stamps, and a log.
@@ -324,7 +324,11 @@ impl Server {
             permits: Arc::clone(&self.permits),
         };
         tokio::spawn(async move {
-            session::run(parts, &mut owner).await;
+            let mut disk = session::run(parts, &mut owner).await;
+            let settled = disk.settled();
+            drop(disk);
+            // What was read of files is remembered by then. A disk that hangs keeps nobody.
+            let _ = tokio::time::timeout(FAREWELL, settled).await;
             let _ = owner.notices.send(Notice::Closed(id));
         });
     }
@@ -361,7 +365,11 @@ struct ServerSession {
 impl Owner for ServerSession {
     type Command = CloseCode;
 
-    fn on_event(&mut self, _: &mut Session, _: &mut Disk, event: Event) {
+    fn on_event(&mut self, _: &mut Session, disk: &mut Disk, event: Event) {
+        if let Event::Closed(_) = event {
+            // While the last word is being said.
+            disk.forget_all();
+        }
         let session = self.info.clone();
         let record = match event {
             Event::Opened => {

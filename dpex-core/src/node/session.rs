@@ -95,8 +95,8 @@ pub(super) struct Parts<C> {
     pub(super) permits: Arc<Semaphore>,
 }
 
-/// Runs a session until it is gone. Returns it, so that its owner can see why it ended.
-pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Session {
+/// Runs a session until it is gone. Returns its disk, which may have work left.
+pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Disk {
     let Parts { mut session, transport, mut inbox, mut commands, files, permits } = parts;
     let (mut disk, mut replies) = Disk::new(files, permits);
     let mut buffer = Vec::with_capacity(64 * 1024);
@@ -110,7 +110,7 @@ pub(super) async fn run<O: Owner>(parts: Parts<O::Command>, owner: &mut O) -> Se
         }
         serve(&mut session, &mut disk, owner);
         if session.is_gone() || severed {
-            return session;
+            return disk;
         }
         arm(&mut sleep, session.poll_timeout());
         tokio::select! {
