@@ -195,6 +195,21 @@ fn a_file_that_changes_while_it_is_sent_is_told_and_fetched_again() {
 }
 
 #[test]
+fn a_file_that_is_called_as_the_part_of_another_arrives_as_well() {
+    for (whole, part) in [(30 << 20, 3 << 20), (30 << 20, 500), (3 << 20, 30 << 20)] {
+        let site = Site::new();
+        let alice = site.enrol("alice");
+        let files = [("x", whole), ("x.part", part), ("y", 500)];
+        let served = files.map(|(name, len)| put(&site.shelf("alice").join(name), len, name));
+        let _server = site.serve();
+        let ended = alice.run(&["client", "getall", "--to", "in", "--json"]);
+        assert_eq!((ended.code, summary(&ended)), (Some(0), (3, 0, 0)), "{ended:?}");
+        assert_eq!(names(&alice.path("in")), ["x", "x.part", "y"]);
+        assert_eq!(files.map(|(name, _)| hash(&alice.path("in").join(name))), served);
+    }
+}
+
+#[test]
 fn a_file_that_never_stops_changing_is_given_up_and_leaves_nothing() {
     let site = Site::new();
     let alice = site.enrol("alice");

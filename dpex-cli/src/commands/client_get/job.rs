@@ -32,6 +32,8 @@ const COMPARED_AT_ONCE: usize = 8;
 const TRIES: u32 = 5;
 /// Files of more bytes may be here in part.
 pub(super) const BLOCK: u64 = 1 << 20;
+/// What a file of more than [`BLOCK`] bytes has behind its name until it is complete.
+const PART: &str = ".part";
 /// Files that have arrived and are looked at together, to be remembered.
 const REMEMBERED_AT_ONCE: usize = 256;
 
@@ -55,6 +57,15 @@ pub(super) struct Wish {
 impl Wish {
     pub(super) fn new(path: SharePath, meta: Meta, existing: Existing, compare: bool) -> Self {
         Self { path, meta, existing, compare, known_other: false, held: None, begun: false, tries: 0 }
+    }
+
+    fn is_called_a_part(&self) -> bool {
+        self.path.as_str().ends_with(PART)
+    }
+
+    /// Has it the name that another's part has?
+    fn is_called_as_part_of(&self, other: &Self) -> bool {
+        other.meta.size > BLOCK && self.path.as_str().strip_suffix(PART) == Some(other.path.as_str())
     }
 }
 
@@ -84,6 +95,10 @@ struct Crowd {
     /// What is done for a file before it is asked for, or instead.
     tasks: JoinSet<(u64, Prelude)>,
     comparing: usize,
+    /// How many under way are called a part.
+    parts: usize,
+    /// What waits for the end of a file under way, by its number.
+    held_back: Vec<(u64, Wish)>,
 }
 
 /// What was found before a file was asked for.
@@ -103,6 +118,30 @@ enum News {
 }
 
 impl Crowd {
+    fn insert(&mut self, number: u64, wish: Wish, line: Transfer) {
+        self.comparing += usize::from(wish.compare);
+        self.parts += usize::from(wish.is_called_a_part());
+        self.files.insert(number, UnderWay { wish, line });
+    }
+
+    /// A file under way ends. Also gives what waited for that.
+    fn remove(&mut self, number: u64) -> Option<(UnderWay, Vec<Wish>)> {
+        let ended = self.files.remove(&number)?;
+        self.comparing -= usize::from(ended.wish.compare);
+        self.parts -= usize::from(ended.wish.is_called_a_part());
+        let freed = self.held_back.extract_if(.., |(other, _)| *other == number);
+        Some((ended, freed.map(|(_, wish)| wish).collect()))
+    }
+
+    /// A file under way that shares a name with this one, as long as one of the two is a part.
+    fn in_the_way_of(&self, wish: &Wish) -> Option<u64> {
+        if self.parts == 0 && !wish.is_called_a_part() {
+            return None;
+        }
+        let share = |other: &Wish| wish.is_called_as_part_of(other) || other.is_called_as_part_of(wish);
+        self.files.iter().find(|(_, file)| share(&file.wish)).map(|(number, _)| *number)
+    }
+
     /// What has happened already.
     fn ready(&mut self) -> Option<News> {
         let fetch = self.fetches.try_next().map(|(number, event)| News::Fetch(number, event));
@@ -181,8 +220,8 @@ impl Job<'_, '_> {
                 }
             };
             let Some((number, outcome)) = heard else { continue };
-            let Some(UnderWay { wish, line }) = crowd.files.remove(&number) else { continue };
-            crowd.comparing -= usize::from(wish.compare);
+            let Some((UnderWay { wish, line }, freed)) = crowd.remove(number) else { continue };
+            waiting.extend(freed);
             // The server has been told that no more is wanted.
             if let Some(closed) = self.stdout.and_then(Stdout::closed) {
                 return Err(closed);
@@ -230,7 +269,10 @@ impl Job<'_, '_> {
                 break;
             }
             let Some(wish) = waiting.pop() else { break };
-            self.begin(wish, crowd, shown)?;
+            match crowd.in_the_way_of(&wish) {
+                Some(number) => crowd.held_back.push((number, wish)),
+                None => self.begin(wish, crowd, shown)?,
+            }
         }
         Ok(())
     }
@@ -243,7 +285,6 @@ impl Job<'_, '_> {
         let (client, store, path, origin) =
             (self.line.client().clone(), Arc::clone(self.store), wish.path.clone(), self.origin);
         if wish.compare {
-            crowd.comparing += 1;
             crowd.tasks.spawn(async move {
                 let compared = compare::is_same(&client, &store, &path).await;
                 (number, Prelude::Compared(compared))
@@ -256,7 +297,7 @@ impl Job<'_, '_> {
         } else {
             self.ask(number, &wish, crowd);
         }
-        crowd.files.insert(number, UnderWay { wish, line });
+        crowd.insert(number, wish, line);
         Ok(())
     }
 
@@ -379,7 +420,8 @@ impl Job<'_, '_> {
         shown: &mut Transfers,
         tally: &mut Tally,
     ) -> CliResult<usize> {
-        let (begun, not_begun): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|wish| wish.begun);
+        let held_back = crowd.held_back.into_iter().map(|(_, wish)| wish);
+        let (begun, not_begun): (Vec<_>, Vec<_>) = waiting.into_iter().chain(held_back).partition(|wish| wish.begun);
         for UnderWay { wish, line } in crowd.files.into_values() {
             shown.end(&line, &tally.failed(&wish.path, &Failure::Disconnected))?;
         }
