@@ -1,12 +1,17 @@
 //! No two names in a folder that another disk would take for one.
 //!
-//! A folder that is received means the same wherever it is copied: a name that differs from another there only in case
-//! or in how its accents are written is refused. The names of a folder are read once, when first something is made in
-//! it, and kept up to date with what this process makes; so a hundred thousand files cost one reading. One that is not in
-//! the folder above it is not there, and holds nothing. What others make meanwhile may be missed: this keeps a tree
-//! portable, and is not what keeps a file from being replaced.
+//! A folder that is received means the same wherever it is copied: a name that differs from another there only in case,
+//! or in how its accents are written is refused. The names of a folder are read once, when
+//! first something is made in it, and kept up to date with what this process makes; so a hundred thousand files cost
+//! one reading. One that is not in the folder above it is not there, and holds nothing. What others make meanwhile may be
+//! missed: this keeps a tree portable, and is not what keeps a file from being replaced.
+//!
+//! Only hashes of names are kept, so that all of the longest listing find room. Where one is met that is like the name
+//! in question, the folder is read again, and its names are compared themselves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::{HashMap, RandomState};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dpex_core::store::{Existing, StoreError};
@@ -17,8 +22,8 @@ use crate::fence::Folder;
 use crate::folding::fold;
 use crate::names::siblings;
 
-/// Names that are remembered, of all folders.
-const MOST_NAMES: usize = 1 << 18;
+/// Names and folders that are remembered: as many as a listing has. Those of the folder that is looked at are always.
+const MOST_NAMES: usize = 1 << 20;
 
 /// A folder and the fold of a name in it.
 type Spot = (SharePath, String);
@@ -27,16 +32,42 @@ type Spot = (SharePath, String);
 #[derive(Debug, Default)]
 pub(crate) struct Collisions(Mutex<Known>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
-    /// Each name with its fold, of the folders that were read.
-    folders: HashMap<SharePath, BTreeSet<(String, String)>>,
-    /// How many names that are.
+    /// The names in the folders that were read.
+    folders: HashMap<SharePath, Names>,
+    /// How many names and folders that are.
     count: usize,
+    /// How many it may be.
+    most: usize,
+    /// A peer that chooses names cannot choose their hashes.
+    keys: RandomState,
     /// The last folder that was found to be there, with all above it. Many names in one cost one look at those.
     settled: Option<SharePath>,
     /// Names that somebody is about to make, and how many are at it.
     under_way: BTreeMap<Spot, BTreeMap<String, usize>>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let (folders, under_way) = (HashMap::new(), BTreeMap::new());
+        Self { folders, count: 0, most: MOST_NAMES, keys: RandomState::new(), settled: None, under_way }
+    }
+}
+
+/// The names in one folder.
+#[derive(Debug, Default)]
+struct Names {
+    /// A hash of each name, and one of its fold.
+    hashes: HashSet<u64>,
+    count: usize,
+}
+
+/// What a hash is of. A name may be another's fold.
+#[derive(Clone, Copy, Debug, Hash)]
+enum Of {
+    Name,
+    Fold,
 }
 
 impl Collisions {
@@ -87,7 +118,7 @@ impl Known {
             folder = folder.join(part).unwrap_or_default();
             if !missing.is_empty() {
                 // It is not there, and holds nothing.
-                self.folders.entry(folder.clone()).or_default();
+                self.know_empty(&folder);
             }
         }
         if missing.is_empty() {
@@ -112,9 +143,10 @@ impl Known {
         if existing != Existing::Rename {
             return Ok(name.to_owned());
         }
+        let keys = self.keys.clone();
         let names = self.names(root, folder)?;
         let mut tried = std::iter::once(name.to_owned()).chain(siblings(name));
-        Ok(tried.find(|name| !names.contains(&(fold(name), name.clone()))).unwrap_or_else(|| name.to_owned()))
+        Ok(tried.find(|name| !names.has(&keys, Of::Name, name)).unwrap_or_else(|| name.to_owned()))
     }
 
     /// Where a name will be made; `None` if it is there.
@@ -125,61 +157,95 @@ impl Known {
         if self.under_way.get(&spot).is_some_and(|names| names.keys().any(|other| other != name)) {
             return Err(REFUSED);
         }
+        let keys = self.keys.clone();
         let names = self.names(root, folder)?;
-        let alike = names.range((spot.1.clone(), String::new())..).take_while(|(found, _)| *found == spot.1);
-        let alike: Vec<(String, String)> = alike.cloned().collect();
-        if alike.iter().any(|(_, other)| other == name) {
+        if names.has(&keys, Of::Name, name) {
             return Ok(None);
         }
-        for other in alike {
-            if is_there(root, folder, &other.1) {
-                return Err(REFUSED);
-            }
-            self.forget(folder, &other);
+        if !names.has(&keys, Of::Fold, &spot.1) {
+            return Ok(Some(spot));
         }
+        // It may have been removed since the folder was read.
+        let found = self.read(root, folder)?;
+        if found.iter().any(|other| other == name) {
+            return Ok(None);
+        }
+        if found.iter().any(|other| fold(other) == spot.1) {
+            return Err(REFUSED);
+        }
+        self.settled = None;
         Ok(Some(spot))
     }
 
     /// The names in a folder, read if they are not known. A folder that is not there has none.
-    fn names(&mut self, root: &Folder, folder: &SharePath) -> Result<&BTreeSet<(String, String)>, StoreError> {
+    fn names(&mut self, root: &Folder, folder: &SharePath) -> Result<&Names, StoreError> {
         if !self.folders.contains_key(folder) {
-            let found = match root.walk(folder.parts()).and_then(|folder| folder.names()) {
-                Err(errno) if is_our_own_trouble(errno) => return Err(StoreError::Io(errno.into())),
-                found => found.unwrap_or_default(),
-            };
-            if self.count + found.len() > MOST_NAMES {
-                self.folders.clear();
-                (self.count, self.settled) = (0, None);
-            }
-            // What is not text can be no name of ours, and is like none.
-            let texts = found.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok());
-            let names: BTreeSet<_> = texts.take(MOST_NAMES).map(|name| (fold(&name), name)).collect();
-            self.count += names.len();
-            self.folders.insert(folder.clone(), names);
+            self.read(root, folder)?;
         }
         Ok(self.folders.entry(folder.clone()).or_default())
     }
 
-    fn remember(&mut self, folder: &SharePath, name: &str) {
-        if self.count < MOST_NAMES
-            && let Some(names) = self.folders.get_mut(folder)
-            && names.insert((fold(name), name.to_owned()))
-        {
-            self.count += 1;
+    /// Reads the names in a folder, in place of what was known of it.
+    fn read(&mut self, root: &Folder, folder: &SharePath) -> Result<Vec<String>, StoreError> {
+        let found = match root.walk(folder.parts()).and_then(|folder| folder.names()) {
+            Err(errno) if is_our_own_trouble(errno) => return Err(StoreError::Io(errno.into())),
+            found => found.unwrap_or_default(),
+        };
+        // What is not text can be no name of ours, and is like none.
+        let found: Vec<String> = found.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok()).collect();
+        let mut names = Names::default();
+        for name in &found {
+            names.insert(&self.keys, name);
+        }
+        self.know(folder, names);
+        Ok(found)
+    }
+
+    fn know_empty(&mut self, folder: &SharePath) {
+        if !self.folders.contains_key(folder) {
+            self.know(folder, Names::default());
         }
     }
 
-    fn forget(&mut self, folder: &SharePath, name: &(String, String)) {
-        if self.folders.get_mut(folder).is_some_and(|names| names.remove(name)) {
-            self.count -= 1;
+    /// Keeps what is in a folder.
+    fn know(&mut self, folder: &SharePath, names: Names) {
+        self.count += 1 + names.count;
+        if let Some(before) = self.folders.insert(folder.clone(), names) {
+            self.count -= 1 + before.count;
         }
-        self.settled = None;
+        self.make_room(folder);
+    }
+
+    fn remember(&mut self, folder: &SharePath, name: &str) {
+        if let Some(names) = self.folders.get_mut(folder)
+            && names.insert(&self.keys, name)
+        {
+            self.count += 1;
+            self.make_room(folder);
+        }
+    }
+
+    /// Forgets all other folders if there is too much: whatever is asked of one of them, it is read again.
+    fn make_room(&mut self, folder: &SharePath) {
+        if self.count > self.most && self.folders.len() > 1 {
+            self.folders.retain(|other, _| other == folder);
+            self.count = self.folders.values().map(|names| 1 + names.count).sum();
+        }
     }
 }
 
-/// Asked only about a name that is in the way: it may have been removed since the folder was read.
-fn is_there(root: &Folder, folder: &SharePath, name: &str) -> bool {
-    root.walk(folder.parts()).is_ok_and(|folder| folder.stat(name).is_ok())
+impl Names {
+    fn has(&self, keys: &RandomState, of: Of, text: &str) -> bool {
+        self.hashes.contains(&keys.hash_one((of, text)))
+    }
+
+    /// Whether it is new.
+    fn insert(&mut self, keys: &RandomState, name: &str) -> bool {
+        let is_new = self.hashes.insert(keys.hash_one((Of::Name, name)));
+        self.hashes.insert(keys.hash_one((Of::Fold, &*fold(name))));
+        self.count += usize::from(is_new);
+        is_new
+    }
 }
 
 /// Names that may be made: while this lives, no other that a disk would take for one of them is admitted.
@@ -231,6 +297,65 @@ impl Drop for Admitted {
                     known.under_way.remove(spot);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder on the disk, and what is known of it.
+    struct Tree {
+        dir: TempDir,
+        root: Folder,
+        collisions: Arc<Collisions>,
+    }
+
+    impl Tree {
+        fn knowing_at_most(most: usize) -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            let root = Folder::root(dir.path()).expect("opens");
+            let known = Known { most, ..Known::default() };
+            Self { dir, root, collisions: Arc::new(Collisions(Mutex::new(known))) }
+        }
+
+        /// Makes a file and the folders above it, if its name is admitted.
+        fn make(&self, name: &str) -> bool {
+            let path = SharePath::parse(name).expect("a name");
+            let Ok(admitted) = self.collisions.check(&self.root, &path, Existing::Keep) else { return false };
+            let file = self.dir.path().join(name);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("writable");
+            std::fs::write(file, "").expect("writable");
+            admitted.made(&path);
+            true
+        }
+
+        fn counts(&self) -> (usize, usize) {
+            let known = self.collisions.known();
+            (known.count, known.folders.values().map(|names| 1 + names.count).sum())
+        }
+    }
+
+    // NAM-12.
+    #[test]
+    fn names_are_told_apart_however_many_are_known_already() {
+        for most in [0, 1, 4, 10, 1000] {
+            let tree = Tree::knowing_at_most(most);
+            for n in 0..10 {
+                assert!(tree.make(&format!("{n}")) && tree.make(&format!("folder {n}/x")));
+            }
+            for folder in ["", "folder 3/", "new/", "deep/er/"] {
+                assert!(tree.make(&format!("{folder}README")));
+                assert!(!tree.make(&format!("{folder}readme")), "{folder:?} of {most}");
+                assert!(tree.make(&format!("{folder}README")), "which is there");
+            }
+            assert!(!tree.make("Folder 5/y") && !tree.make("DEEP/z"));
+            let (counted, known) = tree.counts();
+            assert_eq!(counted, known);
+            assert!(known <= most.max(30), "{known} of {most}: no folder here has more");
         }
     }
 }
