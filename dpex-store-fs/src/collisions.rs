@@ -1,10 +1,10 @@
 //! No two names in a folder that another disk would take for one.
 //!
 //! A folder that is received means the same wherever it is copied: a name that differs from another there only in case,
-//! or in how its accents are written is refused. The names of a folder are read once, when
+//! in how its accents are written or in what is not seen of it is refused. The names of a folder are read once, when
 //! first something is made in it, and kept up to date with what this process makes; so a hundred thousand files cost
-//! one reading. One that is not in the folder above it is not there, and holds nothing. What others make meanwhile may be
-//! missed: this keeps a tree portable, and is not what keeps a file from being replaced.
+//! one reading. One that is not in the folder above it is not there, and holds nothing. What others make meanwhile may
+//! be missed: this keeps a tree portable, and is not what keeps a file from being replaced.
 //!
 //! Only hashes of names are kept, so that all of the longest listing find room. Where one is met that is like the name
 //! in question, the folder is read again, and its names are compared themselves.
@@ -151,8 +151,9 @@ impl Known {
 
     /// Where a name will be made; `None` if it is there.
     fn spot(&mut self, root: &Folder, folder: &SharePath, name: &str) -> Result<Option<Spot>, StoreError> {
-        const REFUSED: StoreError =
-            StoreError::BadName("another name there differs from it only in case, or in how accents are written");
+        const REFUSED: StoreError = StoreError::BadName(
+            "another name there differs from it only in case, in how accents are written, or in what is not seen",
+        );
         let spot = (folder.clone(), fold(name));
         if self.under_way.get(&spot).is_some_and(|names| names.keys().any(|other| other != name)) {
             return Err(REFUSED);

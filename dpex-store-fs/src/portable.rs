@@ -7,6 +7,8 @@
 use dpex_core::store::StoreError;
 use dpex_core::types::SharePath;
 
+use crate::folding::seen;
+
 /// The suffix of this store's own sidecar files; a peer must not be able to plant one.
 pub const RESERVED_SUFFIX: &str = ".dpexpart";
 
@@ -32,6 +34,8 @@ impl Rules {
     }
 
     fn fault(self, part: &str) -> Option<&'static str> {
+        // What a disk passes over makes no other name.
+        let part = &*seen(part);
         if is_reserved(part.as_bytes()) {
             return Some("names ending in `.dpexpart` are kept for unfinished transfers");
         }
@@ -179,6 +183,28 @@ mod tests {
             }
             assert_eq!(rules.fault(".profile").is_none(), rules.hidden, "{rules:?}");
             assert_eq!(rules.fault(".a:b").is_none(), rules.hidden && rules.any, "{rules:?}");
+        }
+    }
+
+    // NAM-13.
+    #[test]
+    fn what_is_not_seen_of_a_name_hides_nothing() {
+        let rules = Rules::default();
+        for name in [
+            "\u{200c}.profile",
+            "\u{feff}\u{206a}.git",
+            "x.dpex\u{200d}part",
+            "x.dpexpart\u{fe0f}",
+            "CO\u{2060}N",
+            "nul\u{ad}.txt",
+            "a.\u{200b}",
+            "a \u{e0001}",
+        ] {
+            let seen = seen(name);
+            assert!(rules.fault(&seen).is_some_and(|reason| rules.fault(name) == Some(reason)), "{name:?}");
+        }
+        for name in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{2764}\u{fe0f}", "\u{1f468}\u{200d}\u{1f469}", "a\u{ad}b"] {
+            assert_eq!(rules.fault(name), None, "{name:?}");
         }
     }
 

@@ -26,7 +26,8 @@ const NOT_ALLOWED: Serving = LeftOut("the name holds a character that is not all
 const COLON: Receiving = Unless("it holds a colon");
 const END: Receiving = Unless("it ends with a dot or a space");
 const DEVICE: Receiving = Unless("it is the name of a device on Windows");
-const ALIKE: Receiving = Unless("another name there differs from it only in case, or in how accents are written");
+const ALIKE: Receiving =
+    Unless("another name there differs from it only in case, in how accents are written, or in what is not seen");
 const HIDDEN: Receiving = Refused("it begins with a dot");
 const KEPT: Receiving = Refused("names ending in `.dpexpart` are kept for unfinished transfers");
 
@@ -76,6 +77,13 @@ const PLAIN: &[(&str, Serving, Receiving)] = &[
     (".profile", Silent, HIDDEN),
     (".git/config", Silent, HIDDEN),
     ("a/.x", Silent, HIDDEN),
+    ("\u{200c}.profile", Offered, HIDDEN),
+    ("a/\u{feff}.git", Offered, HIDDEN),
+    ("x.dpex\u{200d}part", Offered, KEPT),
+    ("a.\u{200b}", Offered, END),
+    ("CO\u{2060}N", Offered, DEVICE),
+    ("\u{2764}\u{fe0f}", Offered, Arrives),
+    ("\u{645}\u{6cc}\u{200c}\u{62e}", Offered, Arrives),
     ("-rf", Offered, Arrives),
     ("$HOME", Offered, Arrives),
     ("*?\"<>|", Offered, Arrives),
@@ -91,6 +99,7 @@ const PAIRS: &[(&str, &str)] = &[
     ("caf\u{e9}", "cafe\u{301}"),
     ("CAF\u{c9}", "cafe\u{301}"),
     ("strasse", "stra\u{df}e"),
+    ("read\u{200d}me", "README"),
     ("docs/x", "Docs"),
 ];
 
@@ -154,7 +163,7 @@ async fn every_name_on_a_shelf_is_offered_or_left_out_as_the_table_says() {
     }
 }
 
-// NAM-1, NAM-2, NAM-7, NAM-8, NAM-12.
+// NAM-1, NAM-2, NAM-7, NAM-8, NAM-12, NAM-13.
 #[tokio::test]
 async fn every_name_arrives_or_is_refused_as_the_table_says() {
     for Row { shown, name, beside, receiving, .. } in rows() {
