@@ -193,8 +193,11 @@ impl<'a> Batch<'a> {
             let number = draft.number;
             let result = match synced.get(&draft.place.disk) {
                 Some(Ok(())) => {
-                    self.unsettled.add_place(&draft.place);
-                    draft.publish()
+                    let place = Arc::clone(&draft.place);
+                    let published = draft.publish();
+                    // Not before: somebody who settles meanwhile would take it for done.
+                    self.unsettled.add_place(&place);
+                    published
                 }
                 Some(Err(Errno::NOSYS)) | None => draft.publish_alone(self.root),
                 Some(Err(errno)) => {
