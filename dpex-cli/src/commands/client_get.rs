@@ -7,6 +7,7 @@ mod room;
 mod stdout;
 mod tally;
 mod target;
+mod waiting;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use job::{Job, Wish};
 use stdout::Stdout;
 use tally::Tally;
 use target::Target as Folder;
+use waiting::Waiting;
 
 /// What stands for standard output.
 const STDOUT: &str = "-";
@@ -224,7 +226,7 @@ impl Plan {
         Ok(tally)
     }
 
-    /// Looks at what is here and makes the folders. Returns what is to be fetched, the last of it first.
+    /// Looks at what is here and makes the folders. Returns what is to be fetched.
     async fn prepare(
         &self,
         files: Vec<(SharePath, Meta)>,
@@ -232,12 +234,11 @@ impl Plan {
         origin: Fingerprint,
         shown: &mut Transfers,
         tally: &mut Tally,
-    ) -> CliResult<Vec<Wish>> {
+    ) -> CliResult<Waiting> {
         // Before the folders are made: nothing needs to be looked for in one that is not there.
-        let mut waiting = self.wishes(files, shown, tally).await?;
-        room::check(&*self.store, &mut waiting, 0, &origin).await?;
+        let mut waiting = Waiting::new(self.wishes(files, shown, tally).await?);
+        waiting.check_room(&*self.store, 0, &origin).await?;
         self.make_folders(&folders, shown, tally).await?;
-        waiting.reverse();
         Ok(waiting)
     }
 

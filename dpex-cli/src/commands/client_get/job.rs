@@ -15,9 +15,9 @@ use dpex_core::wire::message::FailCode;
 use tokio::task::{JoinError, JoinSet};
 
 use super::compare::{self, Unknown};
-use super::room;
 use super::stdout::Stdout;
 use super::tally::Tally;
+use super::waiting::Waiting;
 use crate::commands::line::Line;
 use crate::error::{Blame, CliError, CliResult};
 use crate::home::Ledger;
@@ -172,13 +172,8 @@ enum Outcome {
 }
 
 impl Job<'_, '_> {
-    /// Fetches files, the last of `waiting` first. Returns how many were not begun.
-    pub(super) async fn run(
-        mut self,
-        waiting: Vec<Wish>,
-        shown: &mut Transfers,
-        tally: &mut Tally,
-    ) -> CliResult<usize> {
+    /// Fetches files. Returns how many were not begun.
+    pub(super) async fn run(mut self, waiting: Waiting, shown: &mut Transfers, tally: &mut Tally) -> CliResult<usize> {
         let mut arrived = Vec::new();
         let result = self.fetch_all(waiting, &mut arrived, shown, tally).await;
         self.remember(&mut arrived).await?;
@@ -187,7 +182,7 @@ impl Job<'_, '_> {
 
     async fn fetch_all(
         &mut self,
-        mut waiting: Vec<Wish>,
+        mut waiting: Waiting,
         arrived: &mut Vec<(SharePath, Meta)>,
         shown: &mut Transfers,
         tally: &mut Tally,
@@ -221,7 +216,7 @@ impl Job<'_, '_> {
             };
             let Some((number, outcome)) = heard else { continue };
             let Some((UnderWay { wish, line }, freed)) = crowd.remove(number) else { continue };
-            waiting.extend(freed);
+            freed.into_iter().for_each(|wish| waiting.put_first(wish));
             // The server has been told that no more is wanted.
             if let Some(closed) = self.stdout.and_then(Stdout::closed) {
                 return Err(closed);
@@ -233,11 +228,11 @@ impl Job<'_, '_> {
                 if let Outcome::Failed(Failure::Refused { code: FailCode::Changed, .. }) = outcome {
                     shown.note(wish.path.as_str(), "changed on the server while it was sent: it is fetched again")?;
                 }
-                waiting.push(again);
+                waiting.put_first(again);
                 if matches!(outcome, Outcome::Other)
                     && let Err(error) = self.check_room(&mut waiting, &crowd.files).await
                 {
-                    waiting.pop();
+                    waiting.next_fetched();
                     shown.end(&line, &tally.no_room(&wish.path, &error))?;
                     continue;
                 }
@@ -250,25 +245,17 @@ impl Job<'_, '_> {
     }
 
     /// Is there room for what waits, and for the rest of what is under way? A small file has come when its end is heard.
-    async fn check_room(&self, waiting: &mut [Wish], files: &BTreeMap<u64, UnderWay>) -> CliResult {
+    async fn check_room(&self, waiting: &mut Waiting, files: &BTreeMap<u64, UnderWay>) -> CliResult {
         let fetched = files.values().filter(|file| !file.wish.compare);
         let more = fetched.map(|file| u128::from(file.line.missing())).sum();
-        room::check(&**self.store, waiting, more, &self.origin).await
+        waiting.check_room(&**self.store, more, &self.origin).await
     }
 
     /// Begins with as many files as may be under way.
-    fn begin_more(
-        &self,
-        crowd: &mut Crowd,
-        waiting: &mut Vec<Wish>,
-        shown: &mut Transfers,
-        tally: &Tally,
-    ) -> CliResult {
+    fn begin_more(&self, crowd: &mut Crowd, waiting: &mut Waiting, shown: &mut Transfers, tally: &Tally) -> CliResult {
         while crowd.files.len() < AT_ONCE && !tally.is_hopeless() && self.line.client().ended().is_none() {
-            if waiting.last().is_some_and(|wish| wish.compare) && crowd.comparing >= COMPARED_AT_ONCE {
-                break;
-            }
-            let Some(wish) = waiting.pop() else { break };
+            let compared = if crowd.comparing < COMPARED_AT_ONCE { waiting.next_compared() } else { None };
+            let Some(wish) = compared.or_else(|| waiting.next_fetched()) else { break };
             match crowd.in_the_way_of(&wish) {
                 Some(number) => crowd.held_back.push((number, wish)),
                 None => self.begin(wish, crowd, shown)?,
@@ -416,12 +403,12 @@ impl Job<'_, '_> {
         &self,
         error: CliError,
         crowd: Crowd,
-        waiting: Vec<Wish>,
+        waiting: Waiting,
         shown: &mut Transfers,
         tally: &mut Tally,
     ) -> CliResult<usize> {
         let held_back = crowd.held_back.into_iter().map(|(_, wish)| wish);
-        let (begun, not_begun): (Vec<_>, Vec<_>) = waiting.into_iter().chain(held_back).partition(|wish| wish.begun);
+        let (begun, not_begun): (Vec<_>, Vec<_>) = waiting.into_wishes().chain(held_back).partition(|wish| wish.begun);
         for UnderWay { wish, line } in crowd.files.into_values() {
             shown.end(&line, &tally.failed(&wish.path, &Failure::Disconnected))?;
         }

@@ -11,17 +11,19 @@ use crate::ui::size;
 /// What to do where there is too little.
 pub(super) const HINT: &str = "make room, choose another folder with --to DIR, or fetch less at a time";
 
-/// Compares what is still to come, and so many bytes more, with the room there is. What is here in part has its room
-/// already; that is looked at only if there seems to be too little, and then kept in the wish.
+/// Compares the bytes that are needed, of which these files are a part, with the room there is. What is here in part
+/// has its room already; that is looked at only if there seems to be too little, and then kept in the wish.
 ///
 /// # Errors
 /// If there is less room than is needed. A store that cannot tell is asked by writing.
-pub(super) async fn check(store: &dyn FileStore, wishes: &mut [Wish], more: u128, origin: &Fingerprint) -> CliResult {
+pub(super) async fn check(
+    store: &dyn FileStore,
+    wishes: &mut [Wish],
+    mut needed: u128,
+    origin: &Fingerprint,
+) -> CliResult {
     let Some(room) = store.room().await else { return Ok(()) };
-    // A server's numbers: any of them may come.
-    let wished = wishes.iter().filter(|wish| !wish.compare).map(|wish| u128::from(wish.meta.size));
-    let mut needed = more + wished.sum::<u128>();
-    for wish in wishes.iter_mut().filter(|wish| !wish.compare && wish.meta.size > BLOCK) {
+    for wish in wishes.iter_mut().filter(|wish| wish.meta.size > BLOCK) {
         if needed <= u128::from(room) {
             break;
         }
@@ -94,8 +96,9 @@ mod tests {
             Wish::new(SharePath::parse("a").expect("a name"), meta, Existing::Keep, false)
         };
         let mut wishes: Vec<Wish> = files.iter().map(wish).collect();
+        let needed = files.iter().map(|(size, _)| u128::from(*size)).sum::<u128>() + u128::from(more);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made");
-        runtime.block_on(check(&Tight(room), &mut wishes, more.into(), &Fingerprint([0; 32]))).is_ok()
+        runtime.block_on(check(&Tight(room), &mut wishes, needed, &Fingerprint([0; 32]))).is_ok()
     }
 
     #[test]
