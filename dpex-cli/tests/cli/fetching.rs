@@ -46,6 +46,66 @@ fn a_path_that_is_dead_for_three_seconds_delays_a_file_and_no_more() {
 }
 
 #[test]
+fn a_connection_whose_path_is_gone_is_given_up_for_another_and_the_file_goes_on() {
+    const SIZE: usize = 40 << 20;
+    let site = Site::new();
+    let mut passed = 0;
+    // As behind a box that forgets an address: of the first one nothing passes any more, in the middle of the file.
+    let proxy = Proxy::deciding_for_each(site.port, move |_, client| {
+        passed += usize::from(client == 0);
+        client != 0 || passed < 400
+    });
+    let alice = site.enrol_through("alice", proxy.port);
+    let served = put(&site.shelf("alice").join("file"), SIZE, "file");
+    let _server = site.serve();
+    let ended = alice.run(&["client", "get", "file"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.matches("connected again").count(), 1, "{ended:?}");
+    assert_eq!(hash(&alice.path("file")), served);
+}
+
+#[test]
+fn of_two_that_get_the_same_file_at_once_the_second_says_so() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let served = put(&site.shelf("alice").join("file"), 200 << 20, "file");
+    let _server = site.serve();
+    let first = alice.start(&["client", "get", "file"]);
+    let began = Instant::now();
+    while !alice.path("file.part").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it begins no part");
+        std::thread::yield_now();
+    }
+    first.signal(Signal::STOP);
+    let second = alice.run(&["-q", "client", "get", "file"]);
+    first.signal(Signal::CONT);
+    second.fails_after(&["another dpex is receiving it"], 1, "failed to get `file`: another dpex is receiving it", "");
+    first.ended().ok();
+    assert_eq!(hash(&alice.path("file")), served);
+}
+
+#[test]
+fn a_folder_that_vanishes_while_a_file_comes_is_told() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("file"), 200 << 20, "file");
+    let _server = site.serve();
+    let get = alice.start(&["-q", "client", "get", "file", "--to", "in"]);
+    let began = Instant::now();
+    while !alice.path("in/file.part").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it begins no part");
+        std::thread::yield_now();
+    }
+    get.signal(Signal::STOP);
+    std::fs::remove_dir_all(alice.path("in")).expect("writable");
+    get.signal(Signal::CONT);
+    let ended = get.ended();
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert!(ended.stderr.contains("error: "), "{ended:?}");
+    assert!(!alice.path("in").exists(), "nothing is made anew in its place");
+}
+
+#[test]
 fn folders_that_take_longer_to_make_than_one_waits_for_a_server_are_no_silence_of_it() {
     let site = Site::new();
     let alice = site.enrol("alice");

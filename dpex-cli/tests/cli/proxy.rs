@@ -22,8 +22,8 @@ pub(crate) enum Way {
     ToClient,
 }
 
-/// Whether a datagram goes on.
-type Decide = dyn FnMut(Way) -> bool + Send;
+/// Whether a datagram of a client, by the number of its address, goes on.
+type Decide = dyn FnMut(Way, usize) -> bool + Send;
 
 /// A running box.
 pub(crate) struct Proxy {
@@ -53,7 +53,13 @@ impl Proxy {
     }
 
     /// One that asks for each datagram whether it goes on.
-    pub(crate) fn deciding(server: u16, decide: impl FnMut(Way) -> bool + Send + 'static) -> Self {
+    pub(crate) fn deciding(server: u16, mut decide: impl FnMut(Way) -> bool + Send + 'static) -> Self {
+        Self::deciding_for_each(server, move |way, _| decide(way))
+    }
+
+    /// The same, which also tells from which of the clients' addresses it comes, or to which it goes: they are numbered
+    /// as they came.
+    pub(crate) fn deciding_for_each(server: u16, decide: impl FnMut(Way, usize) -> bool + Send + 'static) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = socket.local_addr().expect("bound").port();
         let shared = Arc::new(Shared {
@@ -94,19 +100,20 @@ impl Drop for Proxy {
 impl Shared {
     /// The client's side: each client gets a socket of its own to the server.
     fn run(self: &Arc<Self>, front: &Arc<UdpSocket>, server: SocketAddr) {
-        let mut clients: HashMap<SocketAddr, (Arc<UdpSocket>, JoinHandle<()>)> = HashMap::new();
+        let mut clients: HashMap<SocketAddr, (usize, Arc<UdpSocket>, JoinHandle<()>)> = HashMap::new();
         self.pump(front, |datagram, from| {
-            let (back, _) = clients.entry(from).or_insert_with(|| {
+            let number = clients.len();
+            let (number, back, _) = clients.entry(from).or_insert_with(|| {
                 let back = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
                 let (box_, back_, front) = (Arc::clone(self), Arc::clone(&back), Arc::clone(front));
                 let pump = std::thread::spawn(move || {
-                    box_.pump(&back_, |datagram, _| box_.pass(Way::ToClient, datagram, &front, from));
+                    box_.pump(&back_, |datagram, _| box_.pass((Way::ToClient, number), datagram, &front, from));
                 });
-                (back, pump)
+                (number, back, pump)
             });
-            self.pass(Way::ToServer, datagram, back, server);
+            self.pass((Way::ToServer, *number), datagram, back, server);
         });
-        for (_, pump) in clients.into_values() {
+        for (_, _, pump) in clients.into_values() {
             pump.join().expect("it worked to the end");
         }
     }
@@ -123,7 +130,7 @@ impl Shared {
         }
     }
 
-    fn pass(&self, way: Way, datagram: &[u8], socket: &UdpSocket, to: SocketAddr) {
+    fn pass(&self, (way, client): (Way, usize), datagram: &[u8], socket: &UdpSocket, to: SocketAddr) {
         if way == Way::ToClient {
             self.to_client.fetch_add(datagram.len() as u64, Ordering::Relaxed);
         }
@@ -136,7 +143,7 @@ impl Shared {
         }
         seen.last.push_back(datagram.to_vec());
         drop(seen);
-        let goes_on = (self.decide.lock().expect("no thread panicked"))(way);
+        let goes_on = (self.decide.lock().expect("no thread panicked"))(way, client);
         if goes_on {
             // What does not fit into the receiver's buffer is lost, as in any network.
             let _ = socket.send_to(datagram, to);
