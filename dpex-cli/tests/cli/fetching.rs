@@ -1,11 +1,21 @@
 //! Fetching over a path that is not as good as loopback.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::proxy::{Proxy, losing};
 use crate::site::{Site, hash, put};
+
+/// Waits until something has this name.
+fn appears(path: &Path) {
+    let began = Instant::now();
+    while !path.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "there is no {}", path.display());
+        std::thread::yield_now();
+    }
+}
 
 #[test]
 fn a_file_arrives_whole_over_a_path_that_loses_a_tenth_both_ways() {
@@ -71,11 +81,7 @@ fn of_two_that_get_the_same_file_at_once_the_second_says_so() {
     let served = put(&site.shelf("alice").join("file"), 200 << 20, "file");
     let _server = site.serve();
     let first = alice.start(&["client", "get", "file"]);
-    let began = Instant::now();
-    while !alice.path("file.part").exists() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it begins no part");
-        std::thread::yield_now();
-    }
+    appears(&alice.path("file.part"));
     first.signal(Signal::STOP);
     let second = alice.run(&["-q", "client", "get", "file"]);
     first.signal(Signal::CONT);
@@ -91,11 +97,7 @@ fn a_folder_that_vanishes_while_a_file_comes_is_told() {
     put(&site.shelf("alice").join("file"), 200 << 20, "file");
     let _server = site.serve();
     let get = alice.start(&["-q", "client", "get", "file", "--to", "in"]);
-    let began = Instant::now();
-    while !alice.path("in/file.part").exists() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it begins no part");
-        std::thread::yield_now();
-    }
+    appears(&alice.path("in/file.part"));
     get.signal(Signal::STOP);
     std::fs::remove_dir_all(alice.path("in")).expect("writable");
     get.signal(Signal::CONT);
@@ -118,11 +120,7 @@ fn folders_that_take_longer_to_make_than_one_waits_for_a_server_are_no_silence_o
     let _server = site.serve();
     let get = alice.start(&["client", "getall", "--to", "in", "--timeout", "2s"]);
     // Nine thousand folders are made one after the other; it is stopped at the first of them.
-    let began = Instant::now();
-    while !alice.path("in/trees").exists() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it makes no folder");
-        std::thread::yield_now();
-    }
+    appears(&alice.path("in/trees"));
     get.signal(Signal::STOP);
     std::thread::sleep(Duration::from_secs(4));
     get.signal(Signal::CONT);

@@ -41,16 +41,21 @@ fn interrupted(seed: u64) -> Option<(World, ClientId, SharePath, Held)> {
     Some((world, client, path, held))
 }
 
+/// Gets the rest of the file: how many bytes were sent for it, and how many of it were missing.
+fn go_on(world: &mut World, client: ClientId, path: &SharePath, held: Held) -> (u64, u64) {
+    let missing = SIZE - held.values.keys().map(|index| BLOCK.min(SIZE - index * BLOCK)).sum::<u64>();
+    let before = world.link_stats(client, Way::Down).bytes;
+    let id = world.get(client, path, Some(held)).expect("connected");
+    finish(world, client, &[id]);
+    assert_whole(world, client, id, "file", SIZE);
+    (world.link_stats(client, Way::Down).bytes - before, missing)
+}
+
 #[test]
 fn a_get_that_goes_on_sends_only_the_blocks_that_are_missing() {
     sweep(0..60, |seed| {
         let Some((mut world, client, path, held)) = interrupted(seed) else { return };
-        let missing = SIZE - held.values.keys().map(|index| BLOCK.min(SIZE - index * BLOCK)).sum::<u64>();
-        let before = world.link_stats(client, Way::Down).bytes;
-        let id = world.get(client, &path, Some(held)).expect("connected");
-        finish(&mut world, client, &[id]);
-        assert_whole(&world, client, id, "file", SIZE);
-        let sent = world.link_stats(client, Way::Down).bytes - before;
+        let (sent, missing) = go_on(&mut world, client, &path, held);
         // Headers, what is lost once in fifty times, and what start-up overfills a short queue by: that may be as much as
         // fits into the path, and a third of all this.
         assert!(sent < missing + missing / 3 + 20 * KIB, "{sent} bytes for {missing}\n{world:?}");
@@ -105,12 +110,7 @@ fn what_had_arrived_of_a_file_that_the_server_could_not_read_for_a_moment_is_gon
         world.server().store().fail_reads(None);
         world.assert_quiet();
         let held = world[client].held(&path).expect("one failed read takes nothing away");
-        let missing = SIZE - held.values.keys().map(|index| BLOCK.min(SIZE - index * BLOCK)).sum::<u64>();
-        let before = world.link_stats(client, Way::Down).bytes;
-        let id = world.get(client, &path, Some(held)).expect("connected");
-        finish(&mut world, client, &[id]);
-        assert_whole(&world, client, id, "file", SIZE);
-        let sent = world.link_stats(client, Way::Down).bytes - before;
+        let (sent, missing) = go_on(&mut world, client, &path, held);
         assert!(sent < missing + missing / 4 + 20 * KIB, "{sent} bytes for {missing}\n{world:?}");
         world.assert_quiet();
     });
