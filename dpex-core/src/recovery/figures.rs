@@ -284,6 +284,7 @@ fn two_alike() -> Vec<Scenario> {
         let path = queued(path(mbit, rtt), tenths);
         all.push(Scenario::new(name, path, Flows::Two(later * SECOND), fair.clone()).during(20, 40));
     }
+    // No goal for the shares: in so short a queue the second sees no way to what the first has.
     let shallow = Goals { link: 95.0, ..GOALS };
     let path = queued(path(100, 40), 2);
     all.push(
