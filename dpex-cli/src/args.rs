@@ -1,10 +1,13 @@
 //! What can be typed. The help, the completions and the manual page are made from these definitions.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dpex_core::enrol::Slug;
+
+use crate::limit::Limit;
 
 /// Give named people files from your own machine, over one silent UDP port.
 #[derive(Debug, Parser)]
@@ -24,7 +27,7 @@ First steps:
   you:  dpex server init --host files.example.org       once
   you:  dpex server add alice.json > for-alice.json     and mail for-alice.json to her
   she:  dpex client update for-alice.json
-  you:  cp report.pdf \"$(dpex server path alice)\" && dpex server serve
+  you:  cp report.pdf \"$(dpex server path alice)\" && dpex server start
   she:  dpex client get report.pdf
 
 Exit codes: 0 done; 1 some of the files failed; 2 bad usage or configuration; 3 not enrolled, or no
@@ -53,6 +56,9 @@ pub(crate) struct Global {
     /// The transport to use, or `auto`
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) transport: Option<String>,
+    /// A file whose first line is the passphrase of the private key; nobody else may be able to read it
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// No guidance and no progress, only answers and errors
     #[arg(short, long, global = true, overrides_with = "quiet")]
     pub(crate) quiet: bool,
@@ -158,15 +164,52 @@ again prints the same answer.
 
 Example:  dpex server add alice.json > for-alice.json")]
     Add(AddArgs),
-    /// List who is enrolled
+    /// List who is enrolled, until when, and what they have got
     Clients,
     /// Record that you compared the eight words with a person
     Confirm(PersonArgs),
     /// Print the folder of what is on offer for a person
     #[command(after_help = "Example:  cp report.pdf \"$(dpex server path alice)\"")]
     Path(PersonArgs),
+    /// Change until when, how fast and how often somebody may come in; without NAME, how fast all together are served
+    #[command(after_help = "\
+A limit is in bytes a second: 500K, 20M, 1G, or `none`. One for some hours of the day is written
+`08:00-18:00 2M`; of several that hold, the last one counts. A running server keeps to it at once.
+
+Examples:  dpex server set alice --until 2027-01-31 --limit 5M --sessions 2
+           dpex server set --limit 20M --limit '08:00-18:00 2M'
+           dpex server set alice --until never --limit none")]
+    Set(SetArgs),
+    /// End a person's access, and what they are fetching just now; their files stay
+    #[command(after_help = "`dpex server add FILE --replace` lets them in again, with a new answer.")]
+    Revoke(PersonArgs),
     /// Serve until Ctrl-C
     Serve(ServeArgs),
+    /// Serve in the background
+    Start(ServeArgs),
+    /// End the server in the background, after at most 10 seconds for what is under way
+    Stop,
+    /// Stop, and start again; people's transfers go on by themselves
+    Restart(ServeArgs),
+    /// Say whether a server runs, since when, who is connected, and what is being sent
+    #[command(after_help = "Ends with code 4 if none runs.")]
+    Status,
+    /// Have a running server look at its settings `limit` and `require-confirmed`, and at who is enrolled, again
+    Reload,
+    /// Say who got what, when, and how it ended
+    #[command(after_help = "\
+Each line of the log carries the hash of the line before. --verify follows them, and ends with code 7
+if a line was changed or is missing. Keep the last hash that it prints elsewhere, to be sure of it.
+
+Examples:  dpex server log alice --since 7d
+           dpex server log --since 2026-11-01 --json
+           dpex server log --verify")]
+    Log(LogArgs),
+    /// Print a unit for systemd, or a job for launchd, that keeps the server running
+    #[command(after_help = "\
+Examples:  dpex server unit > ~/.config/systemd/user/dpex.service
+           systemctl --user enable --now dpex")]
+    Unit(UnitArgs),
 }
 
 /// `dpex client init`
@@ -329,6 +372,90 @@ pub(crate) struct AddArgs {
     /// Accept a new request or key for a person who is already enrolled; their files stay
     #[arg(long)]
     pub(crate) replace: bool,
+    /// The last day on which they may come in, such as 2027-01-31
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<Until>,
+}
+
+/// `dpex server set`
+#[derive(Args, Debug)]
+pub(crate) struct SetArgs {
+    /// The person, as `dpex server clients` lists them [default: all together]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The last day on which they may come in, such as 2027-01-31, or `never` for no last day
+    #[arg(long, value_name = "DATE", requires = "name")]
+    pub(crate) until: Option<Until>,
+    /// Bytes a second at most, such as 5M, or '08:00-18:00 2M' for some hours; again for more of them; `none` for no limit
+    #[arg(long, value_name = "LIMIT")]
+    pub(crate) limit: Vec<Limit>,
+    /// Connections at once
+    #[arg(long, value_name = "N", requires = "name", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub(crate) sessions: Option<u8>,
+}
+
+/// `dpex server log`
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
+    /// Only what concerns this person
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Only from then on: a day such as 2026-11-01, or so long ago, such as 7d or 12h
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<Since>,
+    /// Follow the hashes from the first line to the last, and name what is changed or missing
+    #[arg(long, conflicts_with_all = ["name", "since"])]
+    pub(crate) verify: bool,
+}
+
+/// `dpex server unit`
+#[derive(Args, Debug)]
+pub(crate) struct UnitArgs {
+    /// For the system's own manager instead of yours: a user of its own that the system makes up
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// A job for launchd, as on macOS
+    #[arg(long, conflicts_with = "system")]
+    pub(crate) launchd: bool,
+}
+
+/// A last day, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Through this day, in the time zone of this machine.
+    Day(jiff::civil::Date),
+    /// For good.
+    Never,
+}
+
+impl FromStr for Until {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "never" => Ok(Self::Never),
+            _ => text.parse().map(Self::Day).map_err(|_| "it is a day, such as 2027-01-31, or `never`".into()),
+        }
+    }
+}
+
+/// A moment in the past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Since {
+    /// The beginning of this day, in the time zone of this machine.
+    Day(jiff::civil::Date),
+    /// So long ago.
+    Ago(jiff::Span),
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = text.parse().map(Self::Day);
+        let ago = || text.parse::<jiff::Span>().map(|span| Self::Ago(span.abs()));
+        day.or_else(|_| ago()).map_err(|_| "it is a day, such as 2026-11-01, or a time, such as 7d or 12h".into())
+    }
 }
 
 /// Commands about one person.
@@ -348,6 +475,9 @@ pub(crate) struct ServeArgs {
     /// The UDP port to listen on [default: `port` in the settings]
     #[arg(long)]
     pub(crate) port: Option<u16>,
+    /// For `start`: leave the terminal when all is ready
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
 }
 
 /// `dpex config`

@@ -1,5 +1,6 @@
 //! What each command does, one file each.
 
+mod background;
 mod client_confirm;
 mod client_get;
 mod client_init;
@@ -21,28 +22,41 @@ mod server_add;
 mod server_clients;
 mod server_confirm;
 mod server_init;
+mod server_log;
 mod server_path;
+mod server_reload;
+mod server_revoke;
 mod server_serve;
+mod server_set;
+mod server_start;
+mod server_status;
+mod server_stop;
+mod server_unit;
 mod shelves;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use dpex_core::types::Timestamp;
+use serde_json::Value;
 
 use crate::args::{Cli, ClientCommand, Command, ServerCommand};
 use crate::config::{self as config_layers, Layer, Settings, SettingsFile, Sources};
 use crate::error::CliResult;
-use crate::home::{Home, Role};
+use crate::home::{Entry, Home, Part, Role};
 use crate::ui::{Log, Ui};
 
 /// What every command starts from.
+#[derive(Clone)]
 struct Context {
     ui: Ui,
     home: Home,
     config: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
     /// Settings that were typed as flags of every command.
     typed: Vec<Layer>,
+    /// The same as words, for a command that starts another.
+    typed_words: Vec<String>,
     log: Log,
 }
 
@@ -73,9 +87,15 @@ pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
     if cli.command.receiving().is_some_and(|receiving| receiving.any_names) {
         typed.push(config_layers::typed("--any-names", "store-fs.any-names", true));
     }
+    runtime::leave_no_core();
+    if let Some(file) = &cli.global.passphrase_file {
+        crate::home::passphrase_file(file)?;
+    }
+    let passphrase_file = cli.global.passphrase_file.clone();
     let context = || {
         let (config, typed) = (cli.global.config.clone(), typed.clone());
-        Ok(Context { ui, home: home()?, config, typed, log: log.clone() })
+        let passphrase_file = passphrase_file.clone();
+        Ok(Context { ui, home: home()?, config, passphrase_file, typed, typed_words: flags.clone(), log: log.clone() })
     };
     match cli.command {
         Command::Client(command) => client(&context()?, command),
@@ -84,6 +104,14 @@ pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
         Command::Completions(args) => generated::completions(ui, args.shell),
         Command::Man(args) => generated::man(ui, args.to.as_deref()),
         Command::Demo(args) => demo::run(ui, &args, flags),
+    }
+}
+
+/// Writes down what the owner has done. That it could not be is said, and undoes nothing.
+fn write_down(context: &Context, part: &Part, kind: &'static str, person: &str, fields: Value) {
+    let entry = Entry { at: context.now(), kind, person: Some(person.to_owned()), fields };
+    if let Err(error) = part.audit().append(&[entry]) {
+        context.ui.say(&format!("It is done, and could not be written in the log: {}", error.message()));
     }
 }
 
@@ -107,6 +135,15 @@ fn server(context: &Context, command: ServerCommand) -> CliResult {
         ServerCommand::Clients => server_clients::run(context),
         ServerCommand::Confirm(args) => server_confirm::run(context, &args),
         ServerCommand::Path(args) => server_path::run(context, &args),
+        ServerCommand::Set(args) => server_set::run(context, &args),
+        ServerCommand::Revoke(args) => server_revoke::run(context, &args),
         ServerCommand::Serve(args) => server_serve::run(context, &args),
+        ServerCommand::Start(args) => server_start::run(context, &args),
+        ServerCommand::Stop => server_stop::run(context),
+        ServerCommand::Restart(args) => server_stop::restart(context, &args),
+        ServerCommand::Status => server_status::run(context),
+        ServerCommand::Reload => server_reload::run(context),
+        ServerCommand::Log(args) => server_log::run(context, &args),
+        ServerCommand::Unit(args) => server_unit::run(context, &args),
     }
 }

@@ -1,13 +1,14 @@
 //! The home: where this machine's identities, enrolments and settings live.
 //!
 //! ```text
-//! HOME/server/  dpex.toml  identity.pem  knock.key     clients/NAME/{client.json, outgoing/}  state/
+//! HOME/server/  dpex.toml  identity.pem  knock.key     clients/NAME/{client.json, outgoing/}  log/  state/
 //! HOME/client/  dpex.toml  identity.pem  request.json  servers/NAME.json                      state/
 //! ```
 //!
 //! Everything secret is a file of mode 0600 in folders of mode 0700; anything looser is refused, never mended
 //! silently, because somebody may have read it already.
 
+mod audit;
 mod fetched;
 mod identity;
 mod lock;
@@ -32,10 +33,14 @@ use etcetera::BaseStrategy as _;
 
 use crate::error::{Blame, CliError, CliResult};
 
+pub(crate) use audit::{Audit, Entry, Fault};
 pub(crate) use fetched::{Fetched, Ledger};
 pub(crate) use identity::{load_identity, store_identity};
 pub(crate) use lock::Lock;
-pub(crate) use passphrase::{VARIABLE as PASSPHRASE_VARIABLE, chosen as chosen_passphrase};
+pub(crate) use passphrase::{
+    VARIABLE as PASSPHRASE_VARIABLE, chosen as chosen_passphrase, hand_over as hand_over_passphrase,
+    hand_over_file as passphrase_file, known as known_passphrase,
+};
 pub(crate) use people::{People, Person, Status};
 pub(crate) use secret_file::{create_folder, read as read_secret, write as write_secret};
 pub(crate) use servers::{KnownServer, KnownServers};
@@ -237,6 +242,26 @@ impl Part {
     /// Block values of the files that this server has read.
     pub(crate) fn values(&self) -> Values {
         Values::new(self.state().join("values"))
+    }
+
+    /// Where a running server listens for commands.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.dir.join("control")
+    }
+
+    /// Who got what.
+    pub(crate) fn audit(&self) -> Audit {
+        Audit::new(self.log_folder())
+    }
+
+    /// What a server in the background says goes there, too.
+    pub(crate) fn log_folder(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// Does a server run in this home?
+    pub(crate) fn is_serving(&self) -> CliResult<bool> {
+        Ok(Lock::try_take(&self.state().join("serving"))?.is_none())
     }
 
     /// What must survive a restart, and is of no use elsewhere.

@@ -6,8 +6,10 @@ mod args;
 mod backends;
 mod commands;
 mod config;
+mod control;
 mod error;
 mod home;
+mod limit;
 mod ui;
 
 use std::io::Write as _;

@@ -90,7 +90,7 @@ pub(crate) fn complain(message: &str, hint: &str) {
 }
 
 /// One JSON object of the given type, and the end of its line; `fields` is an object.
-fn record_line(kind: &str, fields: &Value) -> String {
+pub(crate) fn record_line(kind: &str, fields: &Value) -> String {
     let fields = fields.to_string();
     let rest = fields.strip_prefix('{').filter(|rest| *rest != "}").map_or("}".to_owned(), |rest| format!(",{rest}"));
     format!("{{\"v\":1,\"type\":{}{rest}\n", json!(kind))

@@ -1,5 +1,9 @@
 //! The program as a person runs it: the real binary, its output, its exit codes, and what it leaves on the disk.
 
+#[path = "cli/audit.rs"]
+mod audit;
+#[path = "cli/background.rs"]
+mod background;
 #[cfg(feature = "store-object")]
 #[path = "cli/bucket.rs"]
 mod bucket;
@@ -23,6 +27,8 @@ mod interop;
 mod killed;
 #[path = "cli/links.rs"]
 mod links;
+#[path = "cli/live.rs"]
+mod live;
 #[path = "cli/loads.rs"]
 mod loads;
 #[path = "cli/logs.rs"]

@@ -7,7 +7,7 @@
 //! | 0 | [`types`] | names, ranges, keys, secrets, ids: valid by construction |
 //! | 1 | [`suite`], [`store`], [`transport`] | the three joints: traits and their errors |
 //! | 2 | [`wire`], [`kdf`], [`keyfile`] | bytes to packets and messages and back; key derivation; key files |
-//! | 3 | [`enrol`], [`seal`], [`recovery`], [`transfer`] | mechanisms; islands, none imports another |
+//! | 3 | [`enrol`], [`seal`], [`recovery`], [`shaping`], [`transfer`] | mechanisms; islands, none imports another |
 //! | 4 | [`engine`] | endpoint (admission, routing) and session (one peer): sans-IO |
 //! | 5 | `node` | the only async code (feature `node`) |
 //!
@@ -23,6 +23,7 @@ pub mod keyfile;
 pub mod node;
 pub mod recovery;
 pub mod seal;
+pub mod shaping;
 pub mod store;
 pub mod suite;
 #[cfg(feature = "testing")]

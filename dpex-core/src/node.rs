@@ -18,7 +18,7 @@ pub use client::{Client, ConnectError, Stamps, Target, connect};
 pub use fetch::{Fetch, FetchEvent, Fetches};
 pub use hashing::hash_of;
 pub use listing::{ListError, MAX_LISTING, MAX_LISTING_BYTES};
-pub use server::{Host, Record, Server, SessionInfo, StartError};
+pub use server::{FileReport, Host, Record, Server, SessionInfo, SessionReport, StartError, Steward};
 pub use values::{BlockValues, Forgetful, MAX_VALUES};
 
 use std::time::SystemTime;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use dpex_core::conformance::suite::{RSA3072, RSA4096};
-use dpex_core::engine::{ConnectorConfig, EndpointConfig, IDLE_TIMEOUT, Limits, Person};
+use dpex_core::engine::{ConnectorConfig, EndpointConfig, IDLE_TIMEOUT, Limits, MAX_SESSIONS_PER_PERSON, Person};
 use dpex_core::enrol::{Answer, ClientGrant, Policy, Request, ServerGrant, Terms, words};
 use dpex_core::kdf::hh;
 use dpex_core::keyfile;
@@ -159,6 +159,7 @@ async fn session(client: Suite, server: Suite) {
         last_stamp: Timestamp::EPOCH,
         first_use_before: Some(grant.first_use_before),
         not_after: None,
+        sessions: MAX_SESSIONS_PER_PERSON,
     };
     let config = EndpointConfig {
         suite: server,

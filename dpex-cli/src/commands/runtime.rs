@@ -25,6 +25,18 @@ pub(super) fn block_on<T>(command: impl Future<Output = CliResult<T>>) -> CliRes
     result
 }
 
+/// What this process makes in its home is nobody else's business.
+pub(super) fn keep_to_itself() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// Keys are in this memory: a crash must not write them to a disk, and no other process may look.
+pub(super) fn leave_no_core() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// Shells give a process few descriptors, for the sake of old programs that can count no further.
 fn allow_descriptors() {
     let limit = getrlimit(Resource::Nofile);

@@ -8,10 +8,11 @@ use dpex_core::enrol::{Answer, DisplayName, Endpoint, Host, Policy, Request, Slu
 use dpex_core::types::Timestamp;
 use serde_json::json;
 
-use super::{Context, documents, shelves};
+use super::{Context, documents, server_set, shelves};
 use crate::args::AddArgs;
 use crate::backends;
 use crate::config::Settings;
+use crate::control;
 use crate::error::{Blame, CliError, CliResult};
 use crate::home::{Person, Role, Status, load_identity};
 
@@ -41,12 +42,16 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
     part.check()?;
     let settings = context.settings(Role::Server)?;
     let suite = backends::crypto(&settings)?;
-    let terms = terms(&settings, context.now())?;
+    let answer_terms = terms(&settings, context.now())?;
+    let until = match args.until {
+        Some(until) => server_set::end_of(until)?,
+        None => None,
+    };
     let text = documents::read(context.ui, &args.file)?;
     let doing = format!("add {}", documents::place(&args.file));
     let request =
         Request::read(suite, &text, context.now()).map_err(|e| documents::refused(&e).while_trying(&doing))?;
-    let _lock = part.lock()?;
+    let lock = part.lock()?;
     let people = part.people();
     let known = people.all()?;
     let change = change(&request, &known, args)?;
@@ -54,19 +59,42 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
     let outgoing = shelves::shelf(&settings, &people, change.name())?;
     let (name, person) = match &change {
         Change::Same(name) => match known.into_iter().find(|(known, _)| known == name) {
-            Some(found) => found,
+            Some((name, mut person)) => {
+                if until.is_some() {
+                    person.terms.until = until;
+                    people.put(&name, &person)?;
+                }
+                (name, person)
+            }
             None => return Err(CliError::new(Blame::Internal, "the person is gone again")),
         },
         Change::New(name) | Change::Replace(name) => {
             let identity = load_identity(suite, &part.identity_file())?;
             let knock = part.knock()?;
-            let (answer, grant) = Answer::create(suite, &*identity, &request, &knock, &terms, context.now())
+            let (answer, grant) = Answer::create(suite, &*identity, &request, &knock, &answer_terms, context.now())
                 .map_err(|e| documents::not_made(&e).while_trying(&doing))?;
-            let person = Person { status: Status::Active, confirmed: None, answer: answer.to_json(), grant };
+            // Terms that were set stay, but for a last day that is over.
+            let before = known.into_iter().find(|(known, _)| known == name).map(|(_, person)| person.terms);
+            let mut terms = before.unwrap_or_default();
+            terms.until = until.or(terms.until.filter(|until| *until > context.now()));
+            let answer = answer.to_json();
+            let person = Person { status: Status::Active, confirmed: None, terms, answer, grant };
             people.put(name, &person)?;
             (name.clone(), person)
         }
     };
+    drop(lock);
+    let kind = match &change {
+        Change::New(_) => Some("enrolled"),
+        Change::Replace(_) => Some("replaced"),
+        Change::Same(_) => None,
+    };
+    if let Some(kind) = kind {
+        let fields =
+            json!({ "fingerprint": person.grant.client.to_string(), "until": person.terms.until.map(Timestamp::secs) });
+        super::write_down(context, &part, kind, name.as_str(), fields);
+    }
+    control::refresh(&part, context.ui);
     report(context, &change, &name, &person, &outgoing)
 }
 
@@ -130,10 +158,7 @@ fn report(context: &Context, change: &Change, name: &Slug, person: &Person, outg
     let code = person.grant.exchange_code();
     let (said, state) = match change {
         Change::New(_) => ("is enrolled", "new"),
-        Change::Replace(_) => (
-            "is enrolled anew, with the same files; the old enrolment ends when a running server is restarted",
-            "replaced",
-        ),
+        Change::Replace(_) => ("is enrolled anew, with the same files; the old enrolment has ended", "replaced"),
         Change::Same(_) => ("was enrolled before; this is the same answer again", "same"),
     };
     if ui.json {

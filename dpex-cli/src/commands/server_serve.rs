@@ -1,39 +1,60 @@
-//! `dpex server serve`: serves in the foreground until Ctrl-C.
+//! `dpex server serve`: serves in the foreground until Ctrl-C, or until it is told to stop.
 
+mod hook;
 mod host;
+mod metrics;
 mod nothing;
 mod repeats;
+mod roster;
+mod scribe;
+mod shelf;
+mod status;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dpex_core::engine::{EndpointConfig, IDLE_TIMEOUT, Limits, Person};
-use dpex_core::enrol::Slug;
-use dpex_core::node::Server;
-use dpex_core::seal::{Knock, PairKeys, Peering};
-use dpex_core::suite::CipherSuite;
-use dpex_core::types::Timestamp;
-use serde_json::json;
+use dpex_core::engine::{EndpointConfig, IDLE_TIMEOUT, Limits};
+use dpex_core::node::{Server, Steward};
+use dpex_core::seal::Knock;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
 
-use super::{Context, runtime, shelves};
+use super::{Context, background, runtime, shelves};
 use crate::args::ServeArgs;
 use crate::backends;
 use crate::config::Settings;
+use crate::control::{Listener, Request};
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::{self, Part, Role, Status, load_identity};
+use crate::home::{Role, load_identity};
 
-use host::{Host, Shelf};
+use hook::Hook;
+use host::Host;
+use roster::Roster;
+use scribe::Scribe;
+use status::Facts;
 
 /// How often what was too much to tell of at once is told.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often it is seen what caps hold at this time of day.
+const CLOCK: Duration = Duration::from_secs(10);
+/// How long `stop` lets what is under way come to its end.
+pub(super) const DRAIN: Duration = Duration::from_secs(10);
+/// How long its end may wait for whoever reads its log.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// The largest UDP payload this program takes.
 const MAX_UDP_PAYLOAD: u16 = 65_000;
 
 /// Runs it.
 pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
+    // What it makes is nobody else's business, and no core of it, with keys in it, is left behind.
+    runtime::keep_to_itself();
+    if args.background {
+        background::detach()?;
+    }
     let part = context.home.part(Role::Server);
     part.check()?;
     let settings = context.settings(Role::Server)?;
@@ -52,32 +73,158 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         limits: Limits::default(),
     };
     let own = dpex_core::enrol::fingerprint(suite, identity.public().spki());
-    let (people, shelves) = people(context, &part, &settings, suite, own)?;
     let address = address(&settings, args)?;
-    let host = Arc::new(Host::new(context.ui, context.log.clone(), part.stamps(), part.values(), shelves));
+    let metrics_address = metrics::address(&settings)?;
+    let command: Vec<String> = settings.value("on-delivered")?;
+    shelves::bucket(&settings)?;
+    let mut roster = Roster::new(context.clone(), suite, own)?;
+    let mut enrolled = roster.read()?;
     runtime::block_on(async {
         let transport = backends::bind(&settings, address)?;
         let bound = transport.local_addr().map_err(|e| CliError::new(Blame::Internal, e.to_string()))?;
-        let count = people.len();
+        let scraped = match metrics_address {
+            Some(address) => Some(metrics::bind(address).await?),
+            None => None,
+        };
+        let listener = Listener::bind(&part)?;
+        let scribe = Scribe::new(part.audit(), context.log.clone());
+        let hook = Hook::new(command, context.log.clone());
+        let host = Host::new((context.ui, context.log.clone()), part.stamps(), part.values(), scribe, hook);
+        let host = Arc::new(host);
+        for person in &mut enrolled {
+            host.offer(person);
+        }
+        let people = enrolled.into_iter().map(|enrolled| enrolled.person).collect();
         let server = Server::new(config, people, transport, Arc::clone(&host) as _)
             .map_err(|e| CliError::new(Blame::Internal, format!("failed to start: {e}")))?;
-        if context.ui.json {
-            context.log.record("serving", &json!({ "address": bound.to_string(), "people": count }));
-        }
-        let whom = if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
-        context.log.say(&format!("serving {whom} on {bound}; Ctrl-C ends it"));
+        let steward = server.steward();
+        steward.cap(roster.caps());
+        let facts = Facts { since: context.now(), address: bound };
+        let running =
+            Running { steward: steward.clone(), host: Arc::clone(&host), roster: Arc::new(Mutex::new(roster)) };
+        tell_start(context, args, &host, bound);
+        let measured = async {
+            match scraped {
+                Some(scraped) => {
+                    let now = || async { (host.people(), steward.report().await.len()) };
+                    metrics::run(scraped, &host.totals, facts.since.secs(), now).await
+                }
+                None => std::future::pending().await,
+            }
+        };
+        background::ready(args.background, &context.log, &part)?;
         let ran = tokio::select! {
             ran = server.run(runtime::interrupted()) => ran,
             never = catch_up(&host) => match never {},
+            never = watch(&running, context) => match never {},
+            never = listener.run(answers(running.clone(), facts.clone())) => match never {},
+            never = measured => match never {},
         };
+        background::stopping();
         // As if the next minute had come, which it will not.
         host.catch_up(Instant::now() + EVERY);
+        host.note("server-stopped", json!({}));
+        host.finish();
         ran.map_err(|e| {
             CliError::new(Blame::Internal, format!("the socket failed: {e}")).hint("start the server again")
         })?;
         context.log.say("stopped");
+        // Whoever waits for this server to end will look there.
+        context.log.finish(LAST_LINES);
         Ok(())
     })
+}
+
+fn tell_start(context: &Context, args: &ServeArgs, host: &Host, bound: SocketAddr) {
+    let count = host.people();
+    if context.ui.json {
+        context.log.record("serving", &json!({ "address": bound.to_string(), "people": count }));
+    }
+    let whom = if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+    let end = if args.background { "" } else { "; Ctrl-C ends it" };
+    context.log.say(&format!("serving {whom} on {bound}{end}"));
+    host.note("server-started", json!({ "address": bound.to_string(), "people": count }));
+}
+
+/// A server that runs, as those see it who change it.
+#[derive(Clone)]
+struct Running {
+    steward: Steward,
+    host: Arc<Host>,
+    roster: Arc<Mutex<Roster>>,
+}
+
+impl Running {
+    /// Makes what the home says now so. After an error all is as before.
+    async fn refresh(&self) -> CliResult {
+        let mut roster = self.roster.lock().await;
+        // Files are read and keys are parsed: other tasks go on meanwhile.
+        let enrolled = tokio::task::block_in_place(|| roster.read())?;
+        let stays: std::collections::BTreeSet<_> = enrolled.iter().map(|enrolled| enrolled.enrolment).collect();
+        // Told first: whoever is out is out, whatever comes of the others.
+        for gone in self.host.keep_only(|id| stays.contains(id)) {
+            self.steward.expel(gone);
+        }
+        for mut enrolled in enrolled {
+            self.host.offer(&mut enrolled);
+            let crowded = |_| CliError::usage("there are more people than a server takes");
+            self.steward.enrol(enrolled.person).await.map_err(crowded)?;
+        }
+        self.steward.cap(roster.caps());
+        Ok(())
+    }
+}
+
+/// An answer to a command, some time.
+type Answer = Pin<Box<dyn Future<Output = Value> + Send>>;
+
+/// What is answered to commands.
+fn answers(running: Running, facts: Facts) -> impl Fn(Request) -> Answer + Clone + Send + 'static {
+    move |request| {
+        let (running, facts) = (running.clone(), facts.clone());
+        Box::pin(async move {
+            match request {
+                Request::Status => status::status(&facts, &running.steward, &running.host).await,
+                Request::Refresh => match running.refresh().await {
+                    Ok(()) => json!({ "refreshed": true }),
+                    Err(e) => json!({ "error": e.message(), "hint": e.hint_text() }),
+                },
+                Request::Stop => {
+                    running.steward.drain(DRAIN);
+                    json!({ "stopping": true, "pid": std::process::id() })
+                }
+            }
+        })
+    }
+}
+
+/// Keeps the caps in step with the time of day, and looks at the home again on SIGHUP.
+async fn watch(running: &Running, context: &Context) -> Infallible {
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let mut clock = tokio::time::interval(CLOCK);
+    let mut before = running.roster.lock().await.caps();
+    loop {
+        let told = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = clock.tick() => {
+                background::alive();
+                let caps = running.roster.lock().await.caps();
+                if caps != before {
+                    running.steward.cap(caps.clone());
+                    before = caps;
+                }
+            }
+            _ = told => match running.refresh().await {
+                Ok(()) => context.log.say("looked at the home again"),
+                Err(e) => context.log.warn(&format!("not taken: {}\nhint: {}", e.message(), e.hint_text())),
+            },
+        }
+    }
 }
 
 /// Tells now and then of what was too much to tell of at once.
@@ -102,65 +249,4 @@ fn address(settings: &Settings, args: &ServeArgs) -> CliResult<SocketAddr> {
         None => settings.value("port")?,
     };
     Ok(SocketAddr::new(listen, port))
-}
-
-/// Everybody who may come in, and what each is offered.
-fn people(
-    context: &Context,
-    part: &Part,
-    settings: &Settings,
-    suite: &'static dyn CipherSuite,
-    own: dpex_core::types::Fingerprint,
-) -> CliResult<(Vec<Person>, Vec<Shelf>)> {
-    let confirmed_only: bool = settings.value("require-confirmed")?;
-    let secret = part.version_secret(suite)?;
-    let all = part.people();
-    let place = shelves::bucket(settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
-    let open = backends::server_store(settings, &place, context.home.root())?;
-    let (mut people, mut shelves) = (Vec::new(), Vec::new());
-    for (name, person) in all.all()? {
-        if person.status != Status::Active {
-            continue;
-        }
-        let grant = &person.grant;
-        let damaged = |_| CliError::usage(format!("what is kept of `{name}` is damaged"));
-        let peering =
-            Peering { server: own, client: grant.client, enrolment: grant.enrolment, exchange: grant.exchange };
-        people.push(Person {
-            pair: PairKeys::new(suite, &grant.psk, &peering),
-            key: grant.client_key(suite).map_err(damaged)?,
-            last_stamp: part.stamps().last(&name, &grant.enrolment)?.unwrap_or(Timestamp::EPOCH),
-            first_use_before: Some(grant.first_use_before),
-            not_after: None,
-        });
-        let files = if confirmed_only && person.confirmed.is_none() {
-            Arc::new(nothing::Nothing) as _
-        } else {
-            let root = shelves::shelf(settings, &all, &name)?;
-            let is_ours = || if backends::is_url(&root) { Ok(()) } else { home::check_shelf(&root) };
-            match is_ours().and_then(|()| open(&root, secret.clone())) {
-                Ok(files) => files,
-                Err(refused) => {
-                    tell_refused(context, &name, &root, &refused);
-                    Arc::new(nothing::Nothing) as _
-                }
-            }
-        };
-        shelves.push(Shelf { name, enrolment: grant.enrolment, files });
-    }
-    Ok((people, shelves))
-}
-
-/// One person's folder that cannot be served is no reason to serve nobody.
-fn tell_refused(context: &Context, name: &Slug, root: &Path, refused: &CliError) {
-    let (why, mut hint) = (refused.message(), refused.hint_text().to_owned());
-    if !backends::is_url(root) && !root.exists() {
-        hint = format!("make it again with `mkdir {}`", root.display());
-    }
-    let hint = format!("{hint}; then start the server again");
-    if context.ui.json {
-        context.log.record("shelf-refused", &json!({ "person": name.as_str(), "why": why, "hint": hint }));
-    } else {
-        context.log.warn(&format!("{name}: nothing is on offer: {why}\nhint: {hint}"));
-    }
 }

@@ -18,7 +18,9 @@ pub(crate) fn load_identity(suite: &dyn CipherSuite, path: &Path) -> CliResult<A
     let pem = secret_file::read(path)?.ok_or_else(|| unusable("the file is gone").hint(lost.clone()))?;
     let der = keyfile::decode(suite, &pem, || passphrase::known(path)).map_err(|error| {
         let hint = match error {
-            KeyFileError::Locked => format!("run this in a terminal, or set {VARIABLE}"),
+            KeyFileError::Locked => {
+                format!("run this in a terminal, name a file with --passphrase-file, or set {VARIABLE}")
+            }
             KeyFileError::WrongPassphrase => "type the one that it was made with; nobody else can open it".to_owned(),
             KeyFileError::Encryption => "write it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc`".to_owned(),
             KeyFileError::Malformed | KeyFileError::Crypto(_) => lost.clone(),

@@ -21,6 +21,19 @@ pub(crate) enum Status {
     Revoked,
 }
 
+/// On which terms somebody may come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Terms {
+    /// Not from this moment on.
+    #[serde(with = "record::moment")]
+    pub(crate) until: Option<Timestamp>,
+    /// Caps, as they were typed.
+    pub(crate) limit: Vec<String>,
+    /// Sessions at once.
+    pub(crate) sessions: Option<u8>,
+}
+
 /// What is kept of one person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +43,9 @@ pub(crate) struct Person {
     /// When the eight words were compared.
     #[serde(with = "record::moment")]
     pub(crate) confirmed: Option<Timestamp>,
+    /// Until when, how fast and how often.
+    #[serde(default)]
+    pub(crate) terms: Terms,
     /// The answer document as it was printed, so that it can be printed again.
     pub(crate) answer: String,
     /// Keys and secrets.

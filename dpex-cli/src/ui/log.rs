@@ -28,6 +28,8 @@ pub(crate) struct Log {
 
 #[derive(Default)]
 struct Shared {
+    /// Where lines go instead of stdout and stderr.
+    file: Mutex<Option<Box<dyn io::Write + Send>>>,
     queue: Mutex<Queue>,
     /// There is something to write.
     filled: Condvar,
@@ -58,6 +60,11 @@ impl Log {
     /// An empty log. Its thread begins with its first line.
     pub(crate) fn new(ui: Ui) -> Self {
         Self { ui, shared: Arc::default() }
+    }
+
+    /// From now on lines go there, each with its time, and not to stdout and stderr.
+    pub(crate) fn divert(&self, file: Box<dyn io::Write + Send>) {
+        *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
 
     /// A record on stdout; `fields` is an object.
@@ -121,7 +128,10 @@ impl Log {
                 queue.push(self.loss(lost));
             }
             drop(queue);
-            lines.write();
+            match &mut *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(file) => lines.write_with_time(file),
+                None => lines.write(),
+            }
             queue = self.queue();
         }
     }
@@ -178,6 +188,14 @@ impl Line {
     fn weight(&self) -> usize {
         let (Self::Out(text) | Self::Err(text)) = self;
         size_of::<Self>() + text.len()
+    }
+
+    /// A full disk is no reason to stop serving either.
+    fn write_with_time(&self, file: &mut Box<dyn io::Write + Send>) {
+        let (Self::Out(text) | Self::Err(text)) = self;
+        let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z");
+        let lines: String = text.lines().map(|line| format!("{now} {line}\n")).collect();
+        let _ = file.write_all(lines.as_bytes()).and_then(|()| file.flush());
     }
 
     /// A reader that went away is no reason to stop serving, so failures are nobody's.

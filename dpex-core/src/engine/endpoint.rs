@@ -26,7 +26,7 @@ use crate::wire::packet::HANDSHAKE_LEN;
 use buckets::{Buckets, WhenFull};
 use sessions::Sessions;
 
-pub use sessions::SessionId;
+pub use sessions::{MAX_SESSIONS_PER_PERSON, SessionId};
 
 /// Handshakes being worked on at once.
 const MAX_JOBS: usize = 64;
@@ -74,8 +74,10 @@ pub struct Person {
     pub last_stamp: Timestamp,
     /// The first handshake must come before this moment (ENR-24).
     pub first_use_before: Option<Timestamp>,
-    /// Nothing is accepted from this moment on.
+    /// Nothing is accepted from this moment on, and what is open ends (SES-4).
     pub not_after: Option<Timestamp>,
+    /// Sessions at once, from 1 to [`MAX_SESSIONS_PER_PERSON`].
+    pub sessions: usize,
 }
 
 /// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine (BAD-2).
@@ -132,6 +134,8 @@ pub enum EndpointEvent {
         id: SessionId,
         /// Why.
         code: CloseCode,
+        /// The same for people: the client is told.
+        why: &'static str,
     },
 }
 
@@ -180,6 +184,7 @@ pub struct Endpoint {
     by_person: Buckets<EnrolmentId>,
     working: BTreeMap<JobId, Working>,
     loaded_until: Option<Instant>,
+    shut: bool,
     next_job: u64,
     counters: Counters,
     jobs: VecDeque<CryptoJob>,
@@ -220,6 +225,7 @@ impl Endpoint {
             by_person: Buckets::new(5, 5, MAX_SOURCES, WhenFull::Refuse),
             working: BTreeMap::new(),
             loaded_until: None,
+            shut: false,
             next_job: 0,
             counters: Counters::default(),
             jobs: VecDeque::new(),
@@ -228,14 +234,17 @@ impl Endpoint {
         })
     }
 
-    /// Told: somebody is enrolled, or what is known of them has changed.
+    /// Told: somebody is enrolled, or what is known of them has changed. A stamp that was accepted stays accepted.
     ///
     /// # Errors
     /// [`Crowded`] beyond [`MAX_PEOPLE`]: every INIT that knows the knock is compared with every enrolment (LIM-4).
-    pub fn enrol(&mut self, person: Person) -> Result<(), Crowded> {
+    pub fn enrol(&mut self, mut person: Person) -> Result<(), Crowded> {
         let enrolment = person.pair.peering().enrolment;
         if self.people.len() >= MAX_PEOPLE && !self.people.contains_key(&enrolment) {
             return Err(Crowded);
+        }
+        if let Some(before) = self.people.get(&enrolment) {
+            person.last_stamp = person.last_stamp.max(before.last_stamp);
         }
         self.people.insert(enrolment, person);
         Ok(())
@@ -244,9 +253,27 @@ impl Endpoint {
     /// Told: somebody is not enrolled any more. Their sessions must end (ENR-23, SES-4).
     pub fn expel(&mut self, person: EnrolmentId) {
         self.people.remove(&person);
+        self.evict(person, "your access was ended");
+    }
+
+    fn evict(&mut self, person: EnrolmentId, why: &'static str) {
         for id in self.sessions.of(person) {
-            self.events.push_back(EndpointEvent::Evict { id, code: CloseCode::Revoked });
+            self.events.push_back(EndpointEvent::Evict { id, code: CloseCode::Revoked, why });
         }
+    }
+
+    /// Told: time passed. Whose time is over is out within the second, if this is called every half (SES-4).
+    pub fn handle_timeout(&mut self, now: Moment) {
+        let is_over = |person: &Person| person.not_after.is_some_and(|at| now.wall >= at);
+        let over: Vec<_> = self.people.iter().filter(|(_, person)| is_over(person)).map(|(id, _)| *id).collect();
+        for id in over {
+            self.evict(id, "your time is over");
+        }
+    }
+
+    /// Told: from now on nobody new is let in. Who is in stays.
+    pub fn shut(&mut self) {
+        self.shut = true;
     }
 
     /// Told: a datagram came. Returns the session that it is for (HS-11).
@@ -258,7 +285,7 @@ impl Endpoint {
         if let Some(id) = self.sessions.route(now.at, datagram) {
             return Some(id);
         }
-        if datagram.len() != HANDSHAKE_LEN {
+        if datagram.len() != HANDSHAKE_LEN || self.shut {
             self.counters.noise += 1;
             return None;
         }
@@ -356,7 +383,7 @@ impl Endpoint {
     pub fn handle_crypto(&mut self, now: Moment, done: CryptoDone) {
         let Some(Working { person, from, step }) = self.working.remove(&done.id) else { return };
         // Expelled meanwhile: silence, and above all no session.
-        if !self.people.contains_key(&person) {
+        if self.shut || !self.people.contains_key(&person) {
             return;
         }
         match (step, done.outcome) {
@@ -431,8 +458,11 @@ impl Endpoint {
 
     /// Told: a session's client proved its keys.
     pub fn session_opened(&mut self, now: Instant, id: SessionId) {
-        if let Some(evicted) = self.sessions.open(now, id) {
-            self.events.push_back(EndpointEvent::Evict { id: evicted, code: CloseCode::TooManySessions });
+        let Some(person) = self.sessions.person(id) else { return };
+        let most = self.people.get(&person).map_or(0, |person| person.sessions);
+        if let Some(id) = self.sessions.open(now, id, most) {
+            let (code, why) = (CloseCode::TooManySessions, "too many connections at once");
+            self.events.push_back(EndpointEvent::Evict { id, code, why });
         }
     }
 

@@ -26,6 +26,7 @@ use crate::wire::message::RequestId;
 
 pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
+pub use serving::Sending;
 
 use fetching::Fetching;
 use link::{Draft, Fate, Link, Piece};
@@ -385,6 +386,21 @@ impl Session {
         })
     }
 
+    /// Asked: from now on send no more than is granted; or as much as the path takes. Acknowledgements need no grant.
+    pub fn cap(&mut self, capped: bool) {
+        self.link.cap(capped);
+    }
+
+    /// Told: so many more bytes may be sent.
+    pub fn grant(&mut self, bytes: u64) {
+        self.link.grant(bytes);
+    }
+
+    /// Wants: a grant, without which something waits. Each want is told once.
+    pub fn poll_allowance(&mut self) -> bool {
+        self.link.take_starved()
+    }
+
     /// Wants: disk work.
     pub fn poll_disk(&mut self) -> Option<DiskRequest> {
         match &mut self.upper {
@@ -433,6 +449,21 @@ impl Session {
             Upper::Server(s) => s.is_busy(),
             Upper::Client(f) => f.is_busy(),
         }
+    }
+
+    /// Shows: bytes of UDP payload sent so far.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.link.sent_bytes
+    }
+
+    /// Shows, of a server: the files that are being sent, in the order in which they were asked for.
+    pub fn sending(&self) -> impl Iterator<Item = Sending<'_>> {
+        let serving = match &self.upper {
+            Upper::Server(s) => Some(s),
+            Upper::Client(_) => None,
+        };
+        serving.into_iter().flat_map(Serving::sending)
     }
 
     /// Shows: everything said on the control stream has arrived.

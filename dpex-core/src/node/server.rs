@@ -1,28 +1,38 @@
-//! The server: one task for admission, one for each session.
+//! The server: one task for admission, one for each session, one that keeps the caps.
+
+mod guest;
+mod host;
+mod shaping;
+mod steward;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::disk::{Disk, Files, PARALLEL};
+use super::disk::{Files, PARALLEL};
 use super::moment;
-use super::session::{self, Inbox, Owner, Parts};
-use super::values::{BlockValues, Forgetful};
+use super::session::{self, Inbox, Parts};
 use crate::engine::{
-    CloseReason, Closer, Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Event, Person,
-    Rejection, Session, SessionId,
+    Counters, Crowded, CryptoDone, Endpoint, EndpointConfig, EndpointEvent, Person, Session, SessionId,
 };
-use crate::store::{FileStore, Skipped};
+use crate::shaping::Caps;
 use crate::suite::{CipherSuite, CryptoError};
 use crate::transport::{Datagram, Transmit, Transport};
-use crate::types::{Digest, EnrolmentId, SharePath, Timestamp};
+use crate::types::{EnrolmentId, Timestamp};
 use crate::wire::frame::CloseCode;
-use crate::wire::message::{FailCode, RequestId};
+
+use guest::{Command, Guest, Notice};
+use shaping::Ask;
+use steward::Order;
+
+pub use guest::{FileReport, SessionReport};
+pub use host::{Host, Record, SessionInfo};
+pub use steward::Steward;
 
 /// RSA operations at a time.
 const RSA_PARALLEL: usize = 2;
@@ -30,111 +40,10 @@ const RSA_PARALLEL: usize = 2;
 const NOISE_EVERY: Duration = Duration::from_secs(60);
 /// How long sessions have to take their leave, and a disk to remember what was read.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// What a server needs from whoever runs it: the shelves, a memory for stamps, and a log.
-#[async_trait]
-pub trait Host: Send + Sync {
-    /// What this person is offered.
-    fn shelf(&self, person: EnrolmentId) -> Arc<dyn FileStore>;
-
-    /// What is remembered of files that were read.
-    fn values(&self) -> Arc<dyn BlockValues> {
-        Arc::new(Forgetful)
-    }
-
-    /// Remembers the last accepted stamp across restarts. Losing one costs a signature for a captured INIT, no more.
-    async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp);
-
-    /// Something worth a line in the log. Must not block.
-    fn record(&self, record: Record);
-}
-
-/// Which session something happened in.
-#[derive(Clone, Debug)]
-pub struct SessionInfo {
-    /// Whose.
-    pub person: EnrolmentId,
-    /// Its name in logs.
-    pub session: [u8; 8],
-    /// Where the person is.
-    pub peer: SocketAddr,
-}
-
-/// Something that happened on a server.
-#[derive(Clone, Debug)]
-pub enum Record {
-    /// What came in the last minute that nobody is told of one by one. At most once a minute, and only if there was any.
-    Noise(Counters),
-    /// An INIT under a valid pre-shared key was dropped. A host that keeps a log must bound how many lines these can
-    /// make: whoever recorded one INIT can repeat it.
-    Rejected {
-        /// Whose key it was.
-        person: EnrolmentId,
-        /// Where it came from.
-        from: SocketAddr,
-        /// Why.
-        why: Rejection,
-    },
-    /// A client proved its keys.
-    Opened(SessionInfo),
-    /// A listing was answered.
-    Listed {
-        /// In which session.
-        session: SessionInfo,
-        /// What was listed.
-        path: SharePath,
-        /// Entries sent.
-        entries: usize,
-        /// How many should have been there besides: they could not be read, or their names cannot travel.
-        skipped: u64,
-        /// The first of those, at most [`MAX_NAMED`](crate::store::MAX_NAMED) a page.
-        named: Vec<Skipped>,
-    },
-    /// A file is being sent.
-    Started {
-        /// In which session.
-        session: SessionInfo,
-        /// The request.
-        id: RequestId,
-        /// Which file.
-        path: SharePath,
-        /// Bytes.
-        size: u64,
-    },
-    /// The client verified and committed a file.
-    Delivered {
-        /// In which session.
-        session: SessionInfo,
-        /// The request.
-        id: RequestId,
-        /// Which file.
-        path: SharePath,
-        /// Bytes.
-        size: u64,
-        /// Its BLAKE3 hash.
-        root: Digest,
-    },
-    /// A request ended otherwise.
-    Aborted {
-        /// In which session.
-        session: SessionInfo,
-        /// The request.
-        id: RequestId,
-        /// Which file or folder.
-        path: SharePath,
-        /// Who ended it: this side, or the client.
-        by: Closer,
-        /// Why.
-        code: FailCode,
-    },
-    /// A session ended.
-    Closed {
-        /// Which.
-        session: SessionInfo,
-        /// Why.
-        reason: CloseReason,
-    },
-}
+/// How often it is seen whose time is over, and whether the last transfer has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How long a session has to say how it stands.
+const REPORT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -159,17 +68,22 @@ pub struct Server {
     notices: (mpsc::UnboundedSender<Notice>, mpsc::UnboundedReceiver<Notice>),
     crypto: (mpsc::UnboundedSender<CryptoDone>, mpsc::UnboundedReceiver<CryptoDone>),
     stamps: mpsc::UnboundedSender<(EnrolmentId, Timestamp)>,
+    steward: Steward,
+    orders: mpsc::UnboundedReceiver<Order>,
+    asks: mpsc::UnboundedSender<Ask>,
+    caps: (Caps<EnrolmentId>, mpsc::UnboundedSender<Caps<EnrolmentId>>),
+    /// Somebody's time may be over one day.
+    somebody_ends: bool,
+    /// When the last transfers are cut off.
+    ending: Option<Instant>,
 }
 
 struct Handle {
+    person: EnrolmentId,
     inbox: Inbox,
-    commands: mpsc::UnboundedSender<CloseCode>,
-}
-
-/// What a session's task tells admission.
-enum Notice {
-    Opened(SessionId),
-    Closed(SessionId),
+    commands: mpsc::UnboundedSender<Command>,
+    /// Something is being done for the client.
+    busy: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -185,9 +99,15 @@ impl Server {
     ) -> Result<Self, StartError> {
         let suite = config.suite;
         let mut endpoint = Endpoint::new(moment().at, config)?;
+        let mut somebody_ends = false;
         for person in people {
+            somebody_ends |= person.not_after.is_some();
             endpoint.enrol(person)?;
         }
+        let (steward, orders) = Steward::new();
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (caps, capped) = mpsc::unbounded_channel();
+        tokio::spawn(shaping::run(asked, capped));
         let (stamps, mut kept) = mpsc::unbounded_channel();
         let keeper = Arc::clone(&host);
         tokio::spawn(async move {
@@ -206,7 +126,19 @@ impl Server {
             notices: mpsc::unbounded_channel(),
             crypto: mpsc::unbounded_channel(),
             stamps,
+            steward,
+            orders,
+            asks,
+            caps: (Caps::default(), caps),
+            somebody_ends,
+            ending: None,
         })
+    }
+
+    /// For whoever wants to change something while it runs.
+    #[must_use]
+    pub fn steward(&self) -> Steward {
+        self.steward.clone()
     }
 
     /// Serves until `shutdown` is ready; then takes its leave of everybody who is connected.
@@ -218,7 +150,12 @@ impl Server {
         let mut batch = Vec::new();
         let mut told = Counters::default();
         let mut minute = tokio::time::interval(NOISE_EVERY);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            if self.ending.is_some_and(|at| Instant::now() >= at || !self.is_busy()) {
+                break;
+            }
             tokio::select! {
                 received = self.transport.recv(&mut batch) => {
                     received?;
@@ -226,6 +163,10 @@ impl Server {
                 }
                 Some(done) = self.crypto.1.recv() => self.endpoint.handle_crypto(moment(), done),
                 Some(notice) = self.notices.1.recv() => self.on_notice(notice),
+                Some(order) = self.orders.recv() => self.on_order(order),
+                _ = look.tick(), if self.somebody_ends || self.ending.is_some() => {
+                    self.endpoint.handle_timeout(moment());
+                }
                 _ = minute.tick() => self.tell_noise(&mut told),
                 () = &mut shutdown => break,
             }
@@ -270,6 +211,49 @@ impl Server {
         }
     }
 
+    fn on_order(&mut self, order: Order) {
+        match order {
+            Order::Enrol(person, reply) => {
+                self.somebody_ends |= person.not_after.is_some();
+                let _ = reply.send(self.endpoint.enrol(*person));
+            }
+            Order::Expel(person) => self.endpoint.expel(person),
+            Order::Cap(caps) => {
+                self.caps.0 = caps.clone();
+                let _ = self.caps.1.send(caps);
+                for handle in self.sessions.values() {
+                    let _ = handle.commands.send(Command::Cap(self.caps.0.hold_for(&handle.person)));
+                }
+            }
+            Order::Report(reply) => {
+                let asked = self.sessions.values().map(|handle| {
+                    let (reply, answer) = oneshot::channel();
+                    let _ = handle.commands.send(Command::Report(reply));
+                    answer
+                });
+                let asked: Vec<_> = asked.collect();
+                tokio::spawn(async move {
+                    let (until, mut reports) = (Instant::now() + REPORT_WITHIN, Vec::new());
+                    for answer in asked {
+                        if let Ok(Ok(report)) = tokio::time::timeout_at(until, answer).await {
+                            reports.push(report);
+                        }
+                    }
+                    let _ = reply.send(reports);
+                });
+            }
+            Order::Drain(patience) => {
+                self.endpoint.shut();
+                self.ending = Some(Instant::now() + patience);
+            }
+        }
+    }
+
+    /// Is anything being done for anybody?
+    fn is_busy(&self) -> bool {
+        self.sessions.values().any(|handle| handle.busy.load(Ordering::Relaxed))
+    }
+
     async fn drain(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             self.on_event(event);
@@ -300,21 +284,34 @@ impl Server {
             EndpointEvent::Rejected { person, from, why } => {
                 self.host.record(Record::Rejected { person, from, why });
             }
-            EndpointEvent::Evict { id, code } => {
+            EndpointEvent::Evict { id, code, why } => {
                 if let Some(handle) = self.sessions.get(&id) {
-                    let _ = handle.commands.send(code);
+                    let _ = handle.commands.send(Command::Close(code, why));
                 }
             }
         }
     }
 
-    fn start(&mut self, id: SessionId, person: EnrolmentId, session: Session) {
+    fn start(&mut self, id: SessionId, person: EnrolmentId, mut session: Session) {
         let (inbox, receiver) = session::inbox();
         let (commands, commanded) = mpsc::unbounded_channel();
-        self.sessions.insert(id, Handle { inbox, commands });
-        let info = SessionInfo { person, session: session.id(), peer: session.peer() };
-        let mut owner =
-            ServerSession { id, info, opened: false, host: Arc::clone(&self.host), notices: self.notices.0.clone() };
+        let busy = Arc::new(AtomicBool::new(false));
+        if self.caps.0.hold_for(&person) {
+            session.cap(true);
+        }
+        let mut owner = Guest {
+            id,
+            info: SessionInfo { person, session: session.id(), peer: session.peer() },
+            since: moment().wall,
+            opened: false,
+            busy: Arc::clone(&busy),
+            host: Arc::clone(&self.host),
+            notices: self.notices.0.clone(),
+            asks: self.asks.clone(),
+            asked: false,
+            commands: commands.downgrade(),
+        };
+        self.sessions.insert(id, Handle { person, inbox, commands, busy });
         let parts = Parts {
             session,
             transport: Arc::clone(&self.transport),
@@ -336,7 +333,7 @@ impl Server {
     /// Tells every session that the program ends, and waits a moment for that to be said.
     async fn farewell(&mut self) {
         for handle in self.sessions.values() {
-            let _ = handle.commands.send(CloseCode::Shutdown);
+            let _ = handle.commands.send(Command::Close(CloseCode::Shutdown, ""));
         }
         let all_gone = async {
             while !self.sessions.is_empty() {
@@ -351,47 +348,4 @@ impl Server {
 fn deliver(sessions: &HashMap<SessionId, Handle>, id: Option<SessionId>, datagrams: Vec<Datagram>) {
     let Some(handle) = id.and_then(|id| sessions.get(&id)) else { return };
     handle.inbox.put(datagrams);
-}
-
-/// A server's session as its owner.
-struct ServerSession {
-    id: SessionId,
-    info: SessionInfo,
-    opened: bool,
-    host: Arc<dyn Host>,
-    notices: mpsc::UnboundedSender<Notice>,
-}
-
-impl Owner for ServerSession {
-    type Command = CloseCode;
-
-    fn on_event(&mut self, _: &mut Session, disk: &mut Disk, event: Event) {
-        if let Event::Closed(_) = event {
-            // While the last word is being said.
-            disk.forget_all();
-        }
-        let session = self.info.clone();
-        let record = match event {
-            Event::Opened => {
-                self.opened = true;
-                let _ = self.notices.send(Notice::Opened(self.id));
-                Record::Opened(session)
-            }
-            Event::Listed { path, entries, skipped, named } => {
-                Record::Listed { session, path, entries, skipped, named }
-            }
-            Event::Started { id, path, size } => Record::Started { session, id, path, size },
-            Event::Delivered { id, path, size, root } => Record::Delivered { session, id, path, size, root },
-            Event::Aborted { id, path, by, code } => Record::Aborted { session, id, path, by, code },
-            // A session that never opened is nothing to tell of: its INIT was answered and nobody came.
-            Event::Closed(reason) if self.opened => Record::Closed { session, reason },
-            _ => return,
-        };
-        self.host.record(record);
-    }
-
-    fn on_command(&mut self, now: Instant, session: &mut Session, _: &mut Disk, code: Option<CloseCode>) {
-        let code = code.unwrap_or(CloseCode::Shutdown);
-        session.close(now, code, "");
-    }
 }

@@ -39,7 +39,7 @@ use run::Happening;
 use trace::Trace;
 
 use super::{MemStore, NullSuite};
-use crate::engine::{Connector, ConnectorConfig, Endpoint, EndpointConfig, Person};
+use crate::engine::{Connector, ConnectorConfig, Endpoint, EndpointConfig, MAX_SESSIONS_PER_PERSON, Person};
 use crate::kdf::hh;
 use crate::seal::{Knock, PairKeys, Peering};
 use crate::store::{Held, ListQuery};
@@ -175,6 +175,7 @@ impl World {
             last_stamp: Timestamp::EPOCH,
             first_use_before: None,
             not_after: None,
+            sessions: MAX_SESSIONS_PER_PERSON,
         };
         self.server.endpoint.enrol(person).expect("few clients");
         let number = u32::try_from(id.0).expect("few clients");

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use dpex_core::engine::{Limits, Rejection};
+use dpex_core::engine::{CloseReason, Closer, Limits, Rejection};
 use dpex_core::seal::HandshakeError;
 use dpex_core::testing::scripted::{Acquaintance, BEGINNING, ServerHost, Victim, offer};
 use dpex_core::testing::{CountingSuite, Counts, MemStore, NullSuite, Scripted};
 use dpex_core::types::Timestamp;
+use dpex_core::wire::frame::CloseCode;
 
 use super::support::*;
 
@@ -285,6 +286,24 @@ fn who_was_expelled_or_has_expired_gets_silence() {
     let init = gate.init(11);
     gate.assert_ignored(&init, "expired");
     assert_eq!(gate.host.take_rejected(), [Rejection::Expired]);
+}
+
+// SES-4.
+#[test]
+fn whose_time_is_over_is_out_with_the_next_look_at_the_clock_and_is_told_why() {
+    let mut gate = Gate::new();
+    let mut person = gate.keys.person();
+    person.not_after = Some(Gate::stamp(10));
+    gate.host.with_endpoint(|e| e.enrol(person).expect("room"));
+    let mut peer = Scripted::client(&gate.keys, &mut gate.host, CLIENT).expect("an answer");
+    // PING: the session is open.
+    peer.say(&mut gate.host, &[1]);
+    gate.host.advance(Duration::from_secs(1));
+    assert_eq!((gate.host.sessions().count(), gate.host.take_ended().len()), (1, 0));
+    gate.host.advance(Duration::from_secs(10));
+    let reasons = gate.host.take_ended();
+    let [CloseReason { by: Closer::Us, code: CloseCode::Revoked, text }] = &reasons[..] else { panic!("{reasons:?}") };
+    assert_eq!(text, "your time is over");
 }
 
 // ENR-23.

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use dpex_core::conformance::suite as conformance;
-use dpex_core::engine::{ConnectorConfig, Counters, EndpointConfig, IDLE_TIMEOUT, Limits, Person};
+use dpex_core::engine::{
+    ConnectorConfig, Counters, EndpointConfig, IDLE_TIMEOUT, Limits, MAX_SESSIONS_PER_PERSON, Person,
+};
 use dpex_core::enrol::{Answer, ClientGrant, Policy, Request, ServerGrant, Terms};
 use dpex_core::node::{Client, ConnectError, FetchEvent, Host, Record, Server, Stamps, Target, connect};
 use dpex_core::seal::{Knock, PairKeys, Peering};
@@ -179,6 +181,7 @@ impl House {
                 last_stamp: Timestamp::EPOCH,
                 first_use_before: Some(grant.first_use_before),
                 not_after: None,
+                sessions: MAX_SESSIONS_PER_PERSON,
             });
         }
         let config = config();

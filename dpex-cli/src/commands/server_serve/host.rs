@@ -3,21 +3,25 @@
 use std::collections::HashMap;
 use std::mem::Discriminant;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use dpex_core::engine::{Closer, Counters, Rejection};
-use dpex_core::enrol::Slug;
 use dpex_core::node::{self, BlockValues, Record, SessionInfo};
 use dpex_core::store::{FileStore, Skipped};
 use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
-use dpex_core::wire::message::FailCode;
+use dpex_core::wire::message::{FailCode, RequestId};
 use serde_json::{Value, json};
 
+use super::hook::Hook;
+use super::metrics::Totals;
 use super::nothing::Nothing;
 use super::repeats::Repeats;
-use crate::home::{Stamps, Values};
+use super::roster::Enrolled;
+use super::scribe::Scribe;
+use super::shelf::Shelf;
+use crate::home::{Entry, Stamps, Values};
 use crate::ui::{Log, Ui, escape, size};
 
 /// How often dropped handshakes of one person are told, of each kind.
@@ -29,15 +33,16 @@ const LEFT_OUT_EVERY: Duration = Duration::from_secs(3600);
 /// Names of such entries that are remembered.
 const MOST_LEFT_OUT: usize = 4096;
 
-/// What one person is offered.
-pub(super) struct Shelf {
-    pub(super) name: Slug,
-    pub(super) enrolment: EnrolmentId,
-    pub(super) files: Arc<dyn FileStore>,
-}
+/// How long the end of the program may wait for the disk.
+const LAST_LINES: Duration = Duration::from_secs(2);
+/// From this size on, also the beginning of a file's sending is written down.
+const LONG: u64 = 1 << 20;
 
 /// Dropped handshakes of one person for one reason.
 type Kind = (EnrolmentId, Discriminant<Rejection>);
+
+/// A session, or a request of it.
+type Undertaking = ([u8; 8], Option<RequestId>);
 
 /// This program, as the node sees it.
 pub(super) struct Host {
@@ -45,23 +50,109 @@ pub(super) struct Host {
     log: Log,
     stamps: Stamps,
     values: Arc<Values>,
-    shelves: HashMap<EnrolmentId, Shelf>,
+    shelves: RwLock<HashMap<EnrolmentId, Arc<Shelf>>>,
+    /// What those were called whose access ended while this server ran: their sessions have a last word to be told.
+    former: Mutex<HashMap<EnrolmentId, String>>,
+    scribe: Scribe,
+    hook: Option<Hook>,
+    /// What has happened since the start.
+    pub(super) totals: Totals,
+    /// When sessions and the sending of files began, for how long they took.
+    begun: Mutex<HashMap<Undertaking, Instant>>,
     rejections: Mutex<Repeats<Kind, (SocketAddr, String)>>,
     /// By name; the empty one stands for those that are not named.
     left_out: Mutex<Repeats<(EnrolmentId, String), ()>>,
 }
 
 impl Host {
-    pub(super) fn new(ui: Ui, log: Log, stamps: Stamps, values: Values, shelves: Vec<Shelf>) -> Self {
+    pub(super) fn new(
+        (ui, log): (Ui, Log),
+        stamps: Stamps,
+        values: Values,
+        scribe: Scribe,
+        hook: Option<Hook>,
+    ) -> Self {
         Self {
             ui,
             log,
             stamps,
             values: Arc::new(values),
-            shelves: shelves.into_iter().map(|shelf| (shelf.enrolment, shelf)).collect(),
+            shelves: RwLock::default(),
+            former: Mutex::default(),
+            scribe,
+            hook,
+            totals: Totals::default(),
+            begun: Mutex::default(),
             rejections: Mutex::new(Repeats::new(REJECTIONS_EVERY, MOST_REJECTIONS)),
             left_out: Mutex::new(Repeats::new(LEFT_OUT_EVERY, MOST_LEFT_OUT)),
         }
+    }
+
+    /// Somebody is enrolled, or what they are offered has changed.
+    pub(super) fn offer(&self, enrolled: &mut Enrolled) {
+        let Some(files) = enrolled.files.take() else { return };
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        match shelves.get(&enrolled.enrolment) {
+            Some(shelf) => shelf.exchange(files),
+            None => {
+                let shelf = Shelf::new(enrolled.name.clone(), files);
+                shelves.insert(enrolled.enrolment, Arc::new(shelf));
+            }
+        }
+    }
+
+    /// Forgets everybody but these. Who was forgotten.
+    pub(super) fn keep_only(&self, stays: impl Fn(&EnrolmentId) -> bool) -> Vec<EnrolmentId> {
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<_> = shelves.extract_if(|id, _| !stays(id)).collect();
+        let mut former = locked(&self.former);
+        former.extend(gone.iter().map(|(id, shelf)| (*id, shelf.name.to_string())));
+        gone.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// How many may come in.
+    pub(super) fn people(&self) -> usize {
+        self.shelves().len()
+    }
+
+    /// Waits a moment until all is written down.
+    pub(super) fn finish(&self) {
+        self.scribe.finish(LAST_LINES);
+    }
+
+    /// Writes something down that concerns nobody in particular.
+    pub(super) fn note(&self, kind: &'static str, fields: Value) {
+        let at = Timestamp::from_system(SystemTime::now());
+        self.scribe.note(Entry { at, kind, person: None, fields });
+    }
+
+    /// Writes down what somebody did, or what came of it.
+    fn write_down(&self, kind: &'static str, session: &SessionInfo, fields: Value) -> Entry {
+        let at = Timestamp::from_system(SystemTime::now());
+        let Value::Object(mut all) = fields else { unreachable!("the fields are an object") };
+        all.insert("session".into(), id(session).into());
+        let entry = Entry { at, kind, person: Some(self.name(session.person)), fields: Value::Object(all) };
+        self.scribe.note(entry.clone());
+        entry
+    }
+
+    fn begin(&self, session: &SessionInfo, request: Option<RequestId>) {
+        locked(&self.begun).insert((session.session, request), Instant::now());
+    }
+
+    /// Seconds since it began.
+    fn end(&self, session: &SessionInfo, request: Option<RequestId>) -> Option<f64> {
+        let began = locked(&self.begun).remove(&(session.session, request))?;
+        // Milliseconds are enough, and read better.
+        Some((began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0)
+    }
+
+    fn shelves(&self) -> RwLockReadGuard<'_, HashMap<EnrolmentId, Arc<Shelf>>> {
+        self.shelves.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shelf_of(&self, person: EnrolmentId) -> Option<Arc<Shelf>> {
+        self.shelves().get(&person).cloned()
     }
 
     /// Tells, now and then, of what was too much to tell of when it happened.
@@ -122,8 +213,12 @@ impl Host {
         self.log.say(&format!("datagrams in the last minute: {}", told.collect::<Vec<_>>().join(", ")));
     }
 
-    fn name(&self, person: EnrolmentId) -> &str {
-        self.shelves.get(&person).map_or("?", |shelf| shelf.name.as_str())
+    /// What somebody is called, or was.
+    pub(super) fn name(&self, person: EnrolmentId) -> String {
+        match self.shelf_of(person) {
+            Some(shelf) => shelf.name.to_string(),
+            None => locked(&self.former).get(&person).cloned().unwrap_or_else(|| "?".into()),
+        }
     }
 
     fn tell(&self, person: EnrolmentId, event: &str, words: &str, fields: Value) {
@@ -141,7 +236,7 @@ impl Host {
 #[async_trait]
 impl node::Host for Host {
     fn shelf(&self, person: EnrolmentId) -> Arc<dyn FileStore> {
-        self.shelves.get(&person).map_or_else(|| Arc::new(Nothing) as _, |shelf| Arc::clone(&shelf.files))
+        self.shelf_of(person).map_or_else(|| Arc::new(Nothing) as _, |shelf| shelf as _)
     }
 
     fn values(&self) -> Arc<dyn BlockValues> {
@@ -149,7 +244,7 @@ impl node::Host for Host {
     }
 
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp) {
-        let Some(shelf) = self.shelves.get(&person) else { return };
+        let Some(shelf) = self.shelf_of(person) else { return };
         let (stamps, name) = (self.stamps.clone(), shelf.name.clone());
         let kept = tokio::task::spawn_blocking(move || stamps.record(&name, &person, stamp)).await;
         if let Ok(Err(e)) = kept {
@@ -158,7 +253,7 @@ impl node::Host for Host {
     }
 
     fn record(&self, record: Record) {
-        let id = |session: &SessionInfo| data_encoding::HEXLOWER.encode(&session.session);
+        self.keep(&record);
         match record {
             Record::Noise(counters) => self.tell_noise(&counters),
             Record::Rejected { person, from, why } => self.reject(Instant::now(), person, from, &why),
@@ -196,7 +291,7 @@ impl node::Host for Host {
                     );
                 }
             }
-            Record::Delivered { session: s, id: request, path, size: bytes, root } => {
+            Record::Delivered { session: s, id: request, path, size: bytes, root, .. } => {
                 let words = format!("got {} ({})", escape(path.as_str()), size(bytes));
                 self.tell(
                     s.person,
@@ -208,7 +303,7 @@ impl node::Host for Host {
                     }),
                 );
             }
-            Record::Aborted { session: s, id: request, path, by, code } => {
+            Record::Aborted { session: s, id: request, path, by, code, .. } => {
                 let words = format!("did not get {}: {}", escape(path.as_str()), aborted(by, code));
                 self.tell(
                     s.person,
@@ -229,6 +324,73 @@ impl node::Host for Host {
             }
         }
     }
+}
+
+impl Host {
+    /// Counts what happened, and writes it down for the owner.
+    fn keep(&self, record: &Record) {
+        let side = |by: &Closer| format!("{by:?}").to_lowercase();
+        match record {
+            Record::Noise(c) => Totals::count(&self.totals.noise, c.noise + c.bad_mac1 + c.bad_tag),
+            Record::Rejected { .. } => Totals::count(&self.totals.rejected, 1),
+            Record::Opened(s) => {
+                Totals::count(&self.totals.opened, 1);
+                self.begin(s, None);
+                self.write_down("connected", s, json!({ "from": s.peer.to_string() }));
+            }
+            Record::Listed { session: s, path, entries, .. } => {
+                self.write_down("listed", s, json!({ "path": path.as_str(), "entries": entries }));
+            }
+            Record::Started { session: s, id, path, size } => {
+                self.begin(s, Some(*id));
+                if *size >= LONG {
+                    self.write_down("started", s, json!({ "path": path.as_str(), "size": size }));
+                }
+            }
+            Record::Delivered { session: s, id, path, size, root, sent } => {
+                Totals::count(&self.totals.delivered, 1);
+                Totals::count(&self.totals.content, *sent);
+                let entry = self.write_down(
+                    "got",
+                    s,
+                    json!({
+                        "path": path.as_str(), "size": size, "sent": sent, "hash": root.to_string(),
+                        "seconds": self.end(s, Some(*id)),
+                    }),
+                );
+                if let Some(hook) = &self.hook {
+                    hook.tell(&entry);
+                }
+            }
+            Record::Aborted { session: s, id, path, by, code, sent } => {
+                Totals::count(&self.totals.aborted, 1);
+                Totals::count(&self.totals.content, *sent);
+                self.write_down(
+                    "not-got",
+                    s,
+                    json!({
+                        "path": path.as_str(), "sent": sent, "why": code.name(), "by": side(by),
+                        "seconds": self.end(s, Some(*id)),
+                    }),
+                );
+            }
+            Record::Closed { session: s, reason } => {
+                self.write_down(
+                    "disconnected",
+                    s,
+                    json!({
+                        "code": reason.code.number(), "by": side(&reason.by), "seconds": self.end(s, None),
+                    }),
+                );
+                // What was under way in it has no end of its own.
+                locked(&self.begun).retain(|(session, _), _| *session != s.session);
+            }
+        }
+    }
+}
+
+fn id(session: &SessionInfo) -> String {
+    data_encoding::HEXLOWER.encode(&session.session)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,8 +7,8 @@ use crate::seal::{Direction, SessionSecrets};
 use crate::types::EnrolmentId;
 use crate::wire::packet::{self, CID_LEN};
 
-/// Sessions of one person at once (LIM-4).
-const MAX_PER_PERSON: usize = 4;
+/// Sessions of one person at once, at most (LIM-4).
+pub const MAX_SESSIONS_PER_PERSON: usize = 4;
 /// Half-open sessions of one person at once.
 const MAX_HALF_OPEN_PER_PERSON: usize = 4;
 /// Half-open sessions at once (LIM-3).
@@ -72,13 +72,18 @@ impl Sessions {
         Some(id)
     }
 
-    /// The client proved its keys. Returns a session that must give way, which may be this one (SES-3).
-    pub(super) fn open(&mut self, now: Instant, id: SessionId) -> Option<SessionId> {
+    /// Whose session it is.
+    pub(super) fn person(&self, id: SessionId) -> Option<EnrolmentId> {
+        self.table.get(&id).map(|record| record.person)
+    }
+
+    /// The client proved its keys. Of more than `most` sessions, one must give way, which may be this one (SES-3).
+    pub(super) fn open(&mut self, now: Instant, id: SessionId, most: usize) -> Option<SessionId> {
         let record = self.table.get_mut(&id)?;
         record.open = true;
         let person = record.person;
         let open = self.table.iter().filter(|(_, r)| r.open && r.person == person);
-        if open.clone().count() <= MAX_PER_PERSON {
+        if open.clone().count() <= most.min(MAX_SESSIONS_PER_PERSON) {
             return None;
         }
         let quietest = open.filter(|(other, _)| **other != id).min_by_key(|(_, r)| r.heard);

@@ -92,6 +92,8 @@ pub enum Event {
         size: u64,
         /// Its BLAKE3 hash.
         root: Digest,
+        /// Bytes of the blocks that were sent for it: what the client had already is not among them.
+        sent: u64,
     },
     /// Server: a request ended otherwise.
     Aborted {
@@ -103,6 +105,8 @@ pub enum Event {
         by: Closer,
         /// Why.
         code: FailCode,
+        /// Bytes of the blocks that were begun until then.
+        sent: u64,
     },
     /// The session has ended; nothing follows.
     Closed(CloseReason),

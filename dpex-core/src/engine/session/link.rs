@@ -85,6 +85,12 @@ pub(super) struct Link {
     max_control_due: bool,
     /// Something waits for the pacer until then.
     paced_until: Option<Instant>,
+    /// Where a cap holds: bytes granted and not spent, or below zero what was spent beyond that.
+    allowance: Option<i64>,
+    /// Something would have been sent, had there been more of it.
+    starved: bool,
+    /// Bytes of UDP payload sent in all.
+    pub(super) sent_bytes: u64,
 }
 
 /// Whether eliciting frames may go into the next packet.
@@ -125,6 +131,9 @@ impl Link {
             path_response: None,
             max_control_due: false,
             paced_until: None,
+            allowance: None,
+            starved: false,
+            sent_bytes: 0,
         };
         link.pacer.set_rate(now, link.controller.pacing_rate(&link.rtt));
         Ok(link)
@@ -334,7 +343,26 @@ impl Link {
             self.paced_until = self.pacer.next_release(now, batch).map(|at| at.max(now + GRANULARITY / 8));
             return Permit::No;
         }
+        if self.allowance.is_some_and(|left| left <= 0) {
+            self.starved = true;
+            self.sent.on_app_limited();
+            return Permit::No;
+        }
         Permit::Yes
+    }
+
+    /// From now on only what is granted may be sent; or anything.
+    pub(super) fn cap(&mut self, capped: bool) {
+        self.allowance = capped.then(|| self.allowance.unwrap_or(0));
+        self.starved &= capped;
+    }
+
+    pub(super) fn grant(&mut self, bytes: u64) {
+        self.allowance = self.allowance.map(|left| left.saturating_add_unsigned(bytes));
+    }
+
+    pub(super) fn take_starved(&mut self) -> bool {
+        std::mem::take(&mut self.starved)
     }
 
     /// The size of full datagrams, in bytes of UDP payload.
@@ -367,6 +395,7 @@ impl Link {
             self.sealer.update(now)?;
         }
         self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), packet)?;
+        self.sent_bytes += packet.len() as u64;
         if contents.size_test {
             self.sent.on_size_probe_sent(now, packet.len(), contents);
         } else {
@@ -375,6 +404,7 @@ impl Link {
         if eliciting {
             self.spoke = now;
             self.probes = self.probes.saturating_sub(1);
+            self.allowance = self.allowance.map(|left| left.saturating_sub_unsigned(packet.len() as u64));
             self.pacer.on_sent(now, packet.len());
             self.controller.on_sent(now, packet.len(), self.sent.bytes_in_flight());
         }

@@ -23,6 +23,17 @@ const MAX_OPEN: usize = 64;
 // What is worth a DATA frame has room for a ZEROS frame, too.
 const _: () = assert!(ZEROS_LEN <= SCRAP);
 
+/// A file that is being sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// Which.
+    pub path: &'a SharePath,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Bytes of the blocks that were begun, without those that the client had.
+    pub begun: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Serving {
     requests: BTreeMap<RequestId, Request>,
@@ -54,7 +65,7 @@ enum Request {
     Listing { query: ListQuery },
     Waiting { path: SharePath, want: Want },
     Opening { path: SharePath, want: Want },
-    Sending(Box<Sending>),
+    Sending(Box<Transfer>),
 }
 
 /// What a client wants of a file.
@@ -67,7 +78,7 @@ enum Want {
 }
 
 #[derive(Debug)]
-struct Sending {
+struct Transfer {
     path: SharePath,
     meta: Meta,
     out: Outgoing,
@@ -108,6 +119,15 @@ impl Serving {
 
     pub(super) fn is_busy(&self) -> bool {
         !self.requests.is_empty()
+    }
+
+    pub(super) fn sending(&self) -> impl Iterator<Item = Sending<'_>> {
+        self.requests.values().filter_map(|request| match request {
+            Request::Sending(s) if !s.hash_only => {
+                Some(Sending { path: &s.path, size: s.meta.size, begun: s.out.used() })
+            }
+            _ => None,
+        })
     }
 
     /// Bytes of file content held or being read.
@@ -178,7 +198,8 @@ impl Serving {
     fn on_got(&mut self, id: RequestId, root: Digest) -> Result<(), Violation> {
         match self.requests.get(&id) {
             Some(Request::Sending(s)) if s.done && !s.hash_only && s.out.root() == Some(root) => {
-                self.events.push_back(Event::Delivered { id, path: s.path.clone(), size: s.meta.size, root });
+                let (path, size, sent) = (s.path.clone(), s.meta.size, s.out.used());
+                self.events.push_back(Event::Delivered { id, path, size, root, sent });
                 self.drop_request(id);
                 Ok(())
             }
@@ -213,7 +234,7 @@ impl Serving {
             None => return,
         };
         control.send(&fail(id, told, text, used));
-        self.events.push_back(Event::Aborted { id, path, by, code });
+        self.events.push_back(Event::Aborted { id, path, by, code, sent: used });
         self.drop_request(id);
     }
 
@@ -372,7 +393,7 @@ impl Serving {
         }
         let mut out = Outgoing::new(geometry, held, &known);
         let first = whole.and_then(|whole| out.begin_read().zip(Some(whole)));
-        self.requests.insert(id, Request::Sending(Box::new(Sending { path, meta, out, hash_only, done: false })));
+        self.requests.insert(id, Request::Sending(Box::new(Transfer { path, meta, out, hash_only, done: false })));
         match first {
             Some((block, (content, value))) => {
                 self.memory += block.len;

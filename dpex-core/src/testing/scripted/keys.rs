@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{ConnectorConfig, EndpointConfig, Limits, Person};
+use crate::engine::{ConnectorConfig, EndpointConfig, Limits, MAX_SESSIONS_PER_PERSON, Person};
 use crate::kdf::hh;
 use crate::seal::{Initiator, Knock, Offer, PairKeys, Peering, PendingInit};
 use crate::suite::{CipherSuite, IdentityKey};
@@ -87,6 +87,7 @@ impl Acquaintance {
             last_stamp: Timestamp::EPOCH,
             first_use_before: None,
             not_after: None,
+            sessions: MAX_SESSIONS_PER_PERSON,
         }
     }
 

@@ -202,9 +202,9 @@ impl ServerHost {
             }
             EndpointEvent::Stamp { .. } => {}
             EndpointEvent::Rejected { person, why, .. } => self.rejected.push((person, why)),
-            EndpointEvent::Evict { id, code } => {
+            EndpointEvent::Evict { id, code, why } => {
                 if let Some(guest) = self.guests.get_mut(&id) {
-                    guest.session.close(self.now.at, code, "");
+                    guest.session.close(self.now.at, code, why);
                 }
             }
         }
@@ -272,6 +272,8 @@ impl Victim for ServerHost {
             steps();
         }
         self.turn_clock(end);
+        self.endpoint.handle_timeout(self.now);
+        self.settle();
     }
 
     fn take_sent_to(&mut self, to: SocketAddr) -> Vec<Vec<u8>> {

@@ -224,9 +224,9 @@ impl World {
                     assert!(before < Some(stamp), "a stamp went backwards");
                 }
                 EndpointEvent::Rejected { person, why, .. } => self.server.rejections.push((person, why)),
-                EndpointEvent::Evict { id, code } => {
+                EndpointEvent::Evict { id, code, why } => {
                     if let Some(s) = self.server.sessions.get_mut(&id) {
-                        s.session.close(self.now, code, "evicted");
+                        s.session.close(self.now, code, why);
                     }
                 }
             }

@@ -1,0 +1,154 @@
+//! Who may come in, what each is offered, and how fast: read from the home when the server starts, and again whenever a
+//! command has changed it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dpex_core::engine::{MAX_SESSIONS_PER_PERSON, Person};
+use dpex_core::enrol::Slug;
+use dpex_core::seal::{PairKeys, Peering};
+use dpex_core::shaping::Caps;
+use dpex_core::store::FileStore;
+use dpex_core::suite::CipherSuite;
+use dpex_core::types::{EnrolmentId, Fingerprint, Secret, Timestamp};
+use serde_json::json;
+
+use super::nothing::Nothing;
+use crate::backends::{self, Serve};
+use crate::commands::{Context, shelves};
+use crate::config::Settings;
+use crate::error::{CliError, CliResult};
+use crate::home::{self, Part, Role, Status};
+use crate::limit::Limits;
+
+/// Somebody who is enrolled.
+pub(super) struct Enrolled {
+    pub(super) name: Slug,
+    pub(super) enrolment: EnrolmentId,
+    pub(super) person: Person,
+    /// What is on offer, if that is another store than before.
+    pub(super) files: Option<Arc<dyn FileStore>>,
+}
+
+/// What is the same for everybody, and what was last known of each.
+pub(super) struct Roster {
+    context: Context,
+    part: Part,
+    suite: &'static dyn CipherSuite,
+    own: Fingerprint,
+    secret: Secret<32>,
+    open: Serve,
+    offered: BTreeMap<EnrolmentId, Offered>,
+    limits: (Limits, BTreeMap<EnrolmentId, Limits>),
+}
+
+/// What somebody is offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    Files,
+    /// The words must be compared first.
+    Nothing,
+    /// The folder cannot be served.
+    Refused,
+}
+
+impl Roster {
+    pub(super) fn new(context: Context, suite: &'static dyn CipherSuite, own: Fingerprint) -> CliResult<Self> {
+        let part = context.home.part(Role::Server);
+        let settings = context.settings(Role::Server)?;
+        let place = shelves::bucket(&settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
+        let open = backends::server_store(&settings, &place, context.home.root())?;
+        let secret = part.version_secret(suite)?;
+        let (offered, limits) = (BTreeMap::new(), (Limits::default(), BTreeMap::new()));
+        Ok(Self { context, part, suite, own, secret, open, offered, limits })
+    }
+
+    /// Everybody who may come in, as the home says now. After an error all is as before.
+    pub(super) fn read(&mut self) -> CliResult<Vec<Enrolled>> {
+        let settings = self.context.settings(Role::Server)?;
+        let all_limits = limits(&settings)?;
+        let confirmed_only: bool = settings.value("require-confirmed")?;
+        let people = self.part.people();
+        let (mut enrolled, mut offered, mut own_limits) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (name, person) in people.all()? {
+            if person.status != Status::Active {
+                continue;
+            }
+            let (grant, terms) = (&person.grant, &person.terms);
+            let damaged = |_| CliError::usage(format!("what is kept of `{name}` is damaged"));
+            let enrolment = grant.enrolment;
+            let peering = Peering { server: self.own, client: grant.client, enrolment, exchange: grant.exchange };
+            let admitted = Person {
+                pair: PairKeys::new(self.suite, &grant.psk, &peering),
+                key: grant.client_key(self.suite).map_err(damaged)?,
+                last_stamp: self.part.stamps().last(&name, &enrolment)?.unwrap_or(Timestamp::EPOCH),
+                first_use_before: Some(grant.first_use_before),
+                not_after: terms.until,
+                sessions: terms.sessions.map_or(MAX_SESSIONS_PER_PERSON, usize::from),
+            };
+            if !terms.limit.is_empty() {
+                own_limits.insert(enrolment, Limits::parse(&terms.limit).map_err(|e| CliError::usage(e.to_string()))?);
+            }
+            let hidden = confirmed_only && person.confirmed.is_none();
+            let before = self.offered.get(&enrolment).copied();
+            let (now, files) = match before {
+                Some(Offered::Files) if !hidden => (Offered::Files, None),
+                Some(Offered::Nothing) if hidden => (Offered::Nothing, None),
+                _ if hidden => (Offered::Nothing, Some(Arc::new(Nothing) as _)),
+                _ => self.shelf(&settings, &people, &name)?,
+            };
+            offered.insert(enrolment, now);
+            enrolled.push(Enrolled { name, enrolment, person: admitted, files });
+        }
+        self.offered = offered;
+        self.limits = (all_limits, own_limits);
+        Ok(enrolled)
+    }
+
+    /// The caps that hold at this moment, by the clock on the wall.
+    pub(super) fn caps(&self) -> Caps<EnrolmentId> {
+        let time = jiff::Zoned::now().time();
+        let (all, people) = &self.limits;
+        let people = people.iter().filter_map(|(person, limits)| Some((*person, limits.at(time)?)));
+        Caps { all: all.at(time), people: people.collect() }
+    }
+
+    /// One person's folder that cannot be served is no reason to serve nobody.
+    fn shelf(
+        &self,
+        settings: &Settings,
+        people: &home::People,
+        name: &Slug,
+    ) -> CliResult<(Offered, Option<Arc<dyn FileStore>>)> {
+        let root = shelves::shelf(settings, people, name)?;
+        let is_ours = || if backends::is_url(&root) { Ok(()) } else { home::check_shelf(&root) };
+        Ok(match is_ours().and_then(|()| (self.open)(&root, self.secret.clone())) {
+            Ok(files) => (Offered::Files, Some(files)),
+            Err(refused) => {
+                tell_refused(&self.context, name, &root, &refused);
+                (Offered::Refused, Some(Arc::new(Nothing)))
+            }
+        })
+    }
+}
+
+/// The caps for all, as the settings have them.
+pub(super) fn limits(settings: &Settings) -> CliResult<Limits> {
+    let texts: Vec<String> = settings.value("limit")?;
+    Limits::parse(&texts)
+        .map_err(|e| CliError::usage(format!("the setting `limit` in {}: {e}", settings.source("limit"))))
+}
+
+fn tell_refused(context: &Context, name: &Slug, root: &Path, refused: &CliError) {
+    let (why, mut hint) = (refused.message(), refused.hint_text().to_owned());
+    if !backends::is_url(root) && !root.exists() {
+        hint = format!("make it again with `mkdir {}`", root.display());
+    }
+    let hint = format!("{hint}; then run `dpex server refresh`");
+    if context.ui.json {
+        context.log.record("shelf-refused", &json!({ "person": name.as_str(), "why": why, "hint": hint }));
+    } else {
+        context.log.warn(&format!("{name}: nothing is on offer: {why}\nhint: {hint}"));
+    }
+}

@@ -1,0 +1,134 @@
+//! `dpex server unit`: what a service manager needs to keep a server running.
+
+use std::path::Path;
+
+use super::Context;
+use crate::args::UnitArgs;
+use crate::error::{Blame, CliError, CliResult, reason};
+
+/// Runs it.
+pub(super) fn run(context: &Context, args: &UnitArgs) -> CliResult {
+    let program = std::env::current_exe()
+        .map_err(|e| CliError::new(Blame::Internal, format!("this program does not know its path: {}", reason(&e))))?;
+    let home = context.home.root();
+    if args.launchd {
+        return context.ui.answer(&launchd(&program, home));
+    }
+    let unit = if args.system { system(&program) } else { user(&program, home) };
+    context.ui.answer(&unit)?;
+    context.ui.say(if args.system {
+        "Put it into /etc/systemd/system/dpex.service. Its home is /var/lib/dpex: set the server up there first, or move\n\
+         yours there; commands then need `sudo dpex --home /var/lib/dpex ...`. After `systemctl daemon-reload`:\n\
+         `systemctl enable --now dpex`."
+    } else {
+        "Put it into ~/.config/systemd/user/dpex.service; then `systemctl --user enable --now dpex`, and\n\
+         `loginctl enable-linger`, so that it runs while you are not logged in."
+    });
+    Ok(())
+}
+
+/// What holds for both: nothing that the server does not need.
+const HARDENED: &str = "\
+NoNewPrivileges=yes
+LimitCORE=0
+UMask=0077
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictNamespaces=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+";
+
+fn service(program: &Path, home: &str) -> String {
+    let program = quoted(program);
+    format!(
+        "[Service]\n\
+         Type=notify\n\
+         ExecStart={program} --home {home} server serve\n\
+         ExecReload={program} --home {home} server reload\n\
+         ExecStop={program} --home {home} server stop\n\
+         TimeoutStopSec=30\n\
+         WatchdogSec=60\n\
+         Restart=on-failure\n\
+         RestartSec=5\n\
+         # A wrong setting is not mended by trying again.\n\
+         RestartPreventExitStatus=2 3\n"
+    )
+}
+
+fn head(after: &str) -> String {
+    format!(
+        "[Unit]\n\
+         Description=dpex: files for named people, over one silent UDP port\n\
+         {after}\n\n"
+    )
+}
+
+fn user(program: &Path, home: &Path) -> String {
+    let path = quoted(home);
+    format!(
+        "{}{}{HARDENED}ProtectSystem=strict\nReadWritePaths={path}\nPrivateTmp=yes\n\n[Install]\nWantedBy=default.target\n",
+        head("After=default.target"),
+        service(program, &path),
+    )
+}
+
+fn system(program: &Path) -> String {
+    format!(
+        "{}{}DynamicUser=yes\nStateDirectory=dpex\nStateDirectoryMode=0700\n{HARDENED}ProtectSystem=strict\nProtectHome=yes\n\
+         PrivateTmp=yes\nPrivateDevices=yes\nProtectClock=yes\nProtectControlGroups=yes\nProtectHostname=yes\n\
+         ProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectKernelTunables=yes\nProtectProc=invisible\n\
+         CapabilityBoundingSet=\n\n[Install]\nWantedBy=multi-user.target\n",
+        head("After=network-online.target\nWants=network-online.target"),
+        service(program, "%S/dpex"),
+    )
+}
+
+/// As systemd reads it: its own signs doubled, spaces kept.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
+    if plain {
+        return text;
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    format!("\"{escaped}\"")
+}
+
+fn launchd(program: &Path, home: &Path) -> String {
+    let xml = |path: &Path| path.display().to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let words = [xml(program), "--home".into(), xml(home), "server".into(), "serve".into()];
+    let words: String = words.iter().map(|word| format!("        <string>{word}</string>\n")).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
+         <plist version=\"1.0\">\n\
+         <dict>\n    <key>Label</key>\n    <string>dpex.server</string>\n\
+         \x20   <key>ProgramArguments</key>\n    <array>\n{words}    </array>\n\
+         \x20   <key>RunAtLoad</key>\n    <true/>\n\
+         \x20   <key>KeepAlive</key>\n    <dict>\n        <key>SuccessfulExit</key>\n        <false/>\n    </dict>\n\
+         \x20   <key>Umask</key>\n    <integer>63</integer>\n\
+         \x20   <key>StandardErrorPath</key>\n    <string>{}/server/log/launchd.log</string>\n\
+         </dict>\n</plist>\n",
+        xml(home),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_so_that_the_manager_reads_the_same() {
+        assert_eq!(quoted(Path::new("/usr/bin/dpex")), "/usr/bin/dpex");
+        assert_eq!(quoted(Path::new("/my files/100%$/\"x\"")), "\"/my files/100%%$$/\\\"x\\\"\"");
+        let unit = user(Path::new("/usr/bin/dpex"), Path::new("/home/bob/my files"));
+        assert!(unit.contains("ExecStart=/usr/bin/dpex --home \"/home/bob/my files\" server serve\n"), "{unit}");
+        assert!(launchd(Path::new("/a&b"), Path::new("/h")).contains("<string>/a&amp;b</string>"));
+    }
+}
