@@ -54,7 +54,9 @@ pub enum EndpointError {
 
 impl Host {
     fn ip(ip: IpAddr) -> Result<Self, EndpointError> {
-        if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        // An IPv4 address written as one of IPv6 reaches what it reaches by itself.
+        let plain = ip.to_canonical();
+        if plain.is_unspecified() || plain.is_multicast() || plain == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return Err(EndpointError::NotOneMachine);
         }
         Ok(Self::Ip(ip))
@@ -176,6 +178,7 @@ mod tests {
             ("xn--bcher-kva.example:9473", "xn--bcher-kva.example:9473"),
             ("192.0.2.7:9473", "192.0.2.7:9473"),
             ("[2001:DB8:0::1]:9473", "[2001:db8::1]:9473"),
+            ("[::FFFF:192.0.2.7]:9473", "[::ffff:192.0.2.7]:9473"),
         ] {
             let endpoint: Endpoint = text.parse().expect(text);
             assert_eq!(endpoint.to_string(), shown);
@@ -214,6 +217,9 @@ mod tests {
             ("[ff02::1]:1", E::NotOneMachine),
             ("224.0.0.1:1", E::NotOneMachine),
             ("255.255.255.255:1", E::NotOneMachine),
+            ("[::ffff:0.0.0.0]:1", E::NotOneMachine),
+            ("[::ffff:224.0.0.1]:1", E::NotOneMachine),
+            ("[::ffff:255.255.255.255]:1", E::NotOneMachine),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(reason), "{text}");
         }
