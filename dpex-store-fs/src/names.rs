@@ -1,6 +1,7 @@
 //! Names of our own making: of parts, of their sidecars, of drafts, and those beside a name that is taken.
 
-use crate::portable::RESERVED_SUFFIX;
+use crate::folding::seen;
+use crate::portable::{RESERVED_SUFFIX, is_reserved};
 
 /// What a part's name ends in.
 const PART_SUFFIX: &str = ".part";
@@ -54,6 +55,20 @@ fn front(name: &str, most: usize) -> &str {
     &name[..end]
 }
 
+/// An extension of at most `most` bytes. Where it is cut it must not end as no name may: in a dot, in a space, or like a
+/// sidecar.
+fn shortened(extension: &str, most: usize) -> &str {
+    let mut cut = front(extension, most);
+    let ends_badly = |cut: &str| {
+        let seen = seen(cut);
+        seen.ends_with(['.', ' ']) || is_reserved(seen.as_bytes())
+    };
+    while cut.len() < extension.len() && ends_badly(cut) {
+        cut = front(cut, cut.len() - 1);
+    }
+    cut
+}
+
 /// `report (2).pdf`, `report (3).pdf` and so on.
 pub(crate) fn siblings(name: &str) -> impl Iterator<Item = String> {
     let dot = name.rfind('.').filter(|&at| at > 0).unwrap_or(name.len());
@@ -61,7 +76,7 @@ pub(crate) fn siblings(name: &str) -> impl Iterator<Item = String> {
     (2..MOST_SIBLINGS).map(move |n| {
         let number = format!(" ({n})");
         // An extension as long as the name leaves no stem to shorten.
-        let extension = front(extension, MAX_NAME - number.len());
+        let extension = shortened(extension, MAX_NAME - number.len());
         let stem = front(stem, MAX_NAME - number.len() - extension.len());
         format!("{stem}{number}{extension}")
     })
@@ -114,6 +129,18 @@ mod tests {
         assert_eq!(first("README"), "README (2)");
         assert_eq!(first(".profile"), ".profile (2)");
         assert_eq!(siblings("a.b.c").nth(8), Some("a.b (10).c".to_owned()));
+    }
+
+    #[test]
+    fn a_long_extension_is_not_cut_to_what_no_name_may_end_in() {
+        let long = |tail: &str| format!("a.{}{tail}zzz", "y".repeat(250 - tail.len()));
+        let unseen = format!("a.dpexpart{}zz", "\u{200d}".repeat(81));
+        for (name, end) in [(long(" "), "y"), (long("  \u{200b}"), "y"), (unseen, "par")] {
+            assert!(name.len() > MAX_NAME - 6 && name.len() <= MAX_NAME, "{name}");
+            let made = siblings(&name).next().expect("there are many");
+            assert!(made.ends_with(end), "{made:?}");
+        }
+        assert!(siblings(&long("x ")).nth(8).is_some_and(|made| made.ends_with('x')), "one digit more");
     }
 
     #[test]
