@@ -67,6 +67,23 @@ fn messagelike() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A way to look at an enrolment, and few, small or textual bytes for it.
+fn enrolmentlike() -> impl Strategy<Value = Vec<u8>> {
+    let number = prop_oneof![0u8..16, any::<u8>()];
+    let rest = prop_oneof![
+        4 => proptest::collection::vec(number, 0..20),
+        1 => "[0-9][{\\[\"]?[a-z0-9:, ]{0,12}[\"}\\]]?".prop_map(String::into_bytes),
+        1 => bytes_up_to(300),
+    ];
+    (0u8..7, rest).prop_map(|(what, rest)| [vec![what], rest].concat())
+}
+
+/// Lines that often are names of something.
+fn namelike() -> impl Strategy<Value = Vec<u8>> {
+    let line = "[a-z0-9:.]{0,6}(/|\\.|-|::|\u{e9}| )?[A-Za-z0-9.]{0,5}(:[0-9]{1,5}|\\PC)?|\\PC{0,70}";
+    proptest::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n").into_bytes())
+}
+
 /// A script of steps that mostly make sense; how many of a hundred do not is `rude`.
 fn script(rude: u32) -> impl Strategy<Value = Vec<u8>> {
     let with = |step: u8, bytes: Vec<u8>| {
@@ -126,6 +143,16 @@ proptest! {
     #[test]
     fn any_bytes_are_a_message_or_refused(bytes in prop_oneof![bytes_up_to(300), messagelike()]) {
         fuzz::control_message(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_an_enrolment_or_refused(bytes in prop_oneof![enrolmentlike(), bytes_up_to(300)]) {
+        fuzz::enrolment(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_names_or_refused(bytes in prop_oneof![namelike(), bytes_up_to(100)]) {
+        fuzz::names(&bytes);
     }
 
     #[test]
