@@ -191,6 +191,9 @@ pub(crate) fn is_full_size(stat: &Stat, geometry: Geometry) -> bool {
     is_file(stat) && size(stat) == geometry.size()
 }
 
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
+
 #[cfg(test)]
 mod tests {
     use super::*;

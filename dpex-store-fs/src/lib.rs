@@ -29,6 +29,8 @@ mod error;
 mod fence;
 mod folders;
 mod folding;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod journal;
 mod leftover;
 mod links;
