@@ -194,7 +194,7 @@ Examples:  dpex server set alice --until 2027-01-31 --limit 5M --sessions 2
     /// Say whether a server runs, since when, who is connected, and what is being sent
     #[command(after_help = "Ends with code 4 if none runs.")]
     Status,
-    /// Have a running server look at its settings `limit` and `require-confirmed`, and at who is enrolled, again
+    /// Have a running server look again at who is enrolled, and at `limit`, `require-confirmed`, `host` and `also`
     Reload,
     /// Say who got what, when, and how it ended
     #[command(after_help = "\

@@ -16,6 +16,7 @@ mod failures;
 mod generated;
 mod line;
 mod lookup;
+mod places;
 mod runtime;
 mod selection;
 mod server_add;

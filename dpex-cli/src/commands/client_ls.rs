@@ -27,6 +27,7 @@ pub(super) fn run(context: &Context, args: &LsArgs) -> CliResult {
     };
     let listed = runtime::connected(prospect.connect(context, &settings), async |client| {
         let listed = client.list(&path, here.is_some()).await;
+        prospect.learn(context, client).await;
         let (entries, skipped) = listed.map_err(|e| failures::listing(&e, &path, client))?;
         match &here {
             Some((store, ledger)) => Ok((new(&**store, ledger, entries).await?, skipped)),

@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> CliResult {
     let prospect = Prospect::find(context, &settings, &args.server)?;
     let verified = runtime::connected(prospect.connect(context, &settings), async |client| {
         let listed = client.list(&path, true).await;
+        prospect.learn(context, client).await;
         let (entries, skipped) = listed.map_err(|e| failures::listing(&e, &path, client))?;
         let count = verify_all(context.ui, client, &store, entries).await?;
         Ok(Count { skipped, ..count })

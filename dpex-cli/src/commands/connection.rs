@@ -19,7 +19,7 @@ use crate::backends;
 use crate::config::Settings;
 use crate::error::{Blame, CliError, CliResult, reason};
 use crate::home::{KnownServer, Part, Role, load_identity};
-use crate::ui::Waiting;
+use crate::ui::{Waiting, escape};
 
 /// The largest UDP payload this program takes.
 const MAX_UDP_PAYLOAD: u16 = 65_000;
@@ -57,6 +57,27 @@ impl Prospect {
         let suite = backends::crypto(settings)?;
         let identity = load_identity(suite, &part.identity_file())?;
         Ok(Self { part, name, known, suite, identity })
+    }
+
+    /// Remembers where the server says it is found from now on, if that is news. Whatever comes in the way is no failure of
+    /// the command: it will be told again.
+    pub(super) async fn learn(&self, context: &Context, client: &Client) {
+        let Some(endpoints) = client.endpoints().filter(|told| *told != self.known.grant.endpoints) else { return };
+        let (part, name, enrolment) = (self.part.clone(), self.name.clone(), self.known.grant.enrolment);
+        let shown = endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let kept = tokio::task::spawn_blocking(move || -> CliResult<bool> {
+            let _lock = part.lock()?;
+            let Some(mut known) = part.servers().get(&name)? else { return Ok(false) };
+            let is_news = known.grant.enrolment == enrolment && known.grant.endpoints != endpoints;
+            if is_news {
+                known.grant.endpoints = endpoints;
+                part.servers().put(&name, &known)?;
+            }
+            Ok(is_news)
+        });
+        if let Ok(Ok(true)) = kept.await {
+            context.ui.say(&format!("`{}` is found at {} from now on", self.name, escape(&shown)));
+        }
     }
 
     /// Connects, trying one address after the other.

@@ -128,6 +128,7 @@ impl<'a> Line<'a> {
 
     /// Ends the connection.
     pub(super) async fn close(self) {
+        self.prospect.learn(self.context, &self.client).await;
         self.client.close().await;
     }
 

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use dpex_core::engine::MAX_PEOPLE;
-use dpex_core::enrol::{Answer, DisplayName, Endpoint, Host, Policy, Request, Slug, Terms};
+use dpex_core::enrol::{Answer, DisplayName, Policy, Request, Slug, Terms};
 use dpex_core::types::Timestamp;
 use serde_json::json;
 
-use super::{Context, documents, server_set, shelves};
+use super::{Context, documents, places, server_set, shelves};
 use crate::args::AddArgs;
 use crate::backends;
 use crate::config::Settings;
@@ -138,19 +138,17 @@ fn change(request: &Request, known: &[(Slug, Person)], args: &AddArgs) -> CliRes
 }
 
 fn terms(settings: &Settings, now: Timestamp) -> CliResult<Terms> {
-    let bad =
-        |key: &str, why: String| CliError::usage(format!("the setting `{key}` in {}: {why}", settings.source(key)));
-    let host = settings.text("host")?.ok_or_else(|| {
-        bad("host", "it is empty, so nobody could be told where this server is".into())
-            .hint("set the name or address under which others reach this machine")
-    })?;
-    let host: Host = host.parse().map_err(|e| bad("host", format!("{e}")))?;
-    let shown = settings.text("name")?.unwrap_or_else(|| host.to_string());
-    let server_name: DisplayName = shown.parse().map_err(|e| bad("name", format!("{e}")))?;
-    let endpoint = Endpoint::new(host, settings.value("port")?).map_err(|e| bad("port", e.to_string()))?;
+    let endpoints = places::all(settings)?;
+    let shown = match settings.text("name")? {
+        Some(name) => name,
+        None => places::host(settings)?.to_string(),
+    };
+    let server_name: DisplayName = shown
+        .parse()
+        .map_err(|e| CliError::usage(format!("the setting `name` in {}: {e}", settings.source("name"))))?;
     let days = u64::from(settings.value::<u32>("first-use-days")?);
     let first_use_before = now.plus(Duration::from_secs(days * DAY));
-    Ok(Terms { server_name, endpoints: vec![endpoint], first_use_before, policy: Policy::default() })
+    Ok(Terms { server_name, endpoints, first_use_before, policy: Policy::default() })
 }
 
 fn report(context: &Context, change: &Change, name: &Slug, person: &Person, outgoing: &Path) -> CliResult {

@@ -74,6 +74,7 @@ fn told(value: &Value, verbose: bool) -> Option<String> {
         "torn" => format!("a line torn by a crash was cut off ({})", bytes("bytes")),
         "lost" => format!("{} lines could not be written", value["lines"]),
         "connected" if verbose => format!("connected from {}", text("from")),
+        "moved" if verbose => format!("moved from {} to {}", text("from"), text("to")),
         "disconnected" if verbose => format!("disconnected{took}"),
         "listed" if verbose => format!(
             "listed {} names in {}",

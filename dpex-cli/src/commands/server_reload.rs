@@ -24,6 +24,9 @@ pub(super) fn run(context: &Context) -> CliResult {
     if context.ui.json {
         context.ui.record("reloaded", json!({}))?;
     }
-    context.ui.say("The server has looked again. Other settings than `limit` and `require-confirmed` need a restart.");
+    context.ui.say(
+        "The server has looked again. Other settings than `limit`, `require-confirmed`, `host` and `also`\n\
+         need a restart.",
+    );
     Ok(())
 }

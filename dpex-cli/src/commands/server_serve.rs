@@ -91,6 +91,7 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         let hook = Hook::new(command, context.log.clone());
         let host = Host::new((context.ui, context.log.clone()), part.stamps(), part.values(), scribe, hook);
         let host = Arc::new(host);
+        host.announce(roster.announced());
         for person in &mut enrolled {
             host.offer(person);
         }
@@ -171,6 +172,7 @@ impl Running {
             self.steward.enrol(enrolled.person).await.map_err(crowded)?;
         }
         self.steward.cap(roster.caps());
+        self.host.announce(roster.announced());
         Ok(())
     }
 }

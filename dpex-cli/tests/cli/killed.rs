@@ -50,6 +50,11 @@ fn assert_nothing_else(target: &Path, served: &BTreeMap<PathBuf, blake3::Hash>) 
     walk(target, &mut found);
     for path in found {
         let name = path.strip_prefix(target).expect("inside");
+        // A kill between the two calls that publish a large file leaves its record, which nothing needs (README).
+        let of = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".dpexpart"));
+        if of.is_some_and(|of| served.contains_key(Path::new(of)) && target.join(of).exists()) {
+            continue;
+        }
         assert!(served.contains_key(name), "{name:?} was left behind");
     }
 }

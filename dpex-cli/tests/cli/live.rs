@@ -142,3 +142,29 @@ fn an_edited_limit_is_taken_by_reload_and_a_wrong_one_is_refused_and_changes_not
     site.server.ok(&["server", "reload"]);
     assert_eq!(alice.ok(&["client", "ls"]), "a\n");
 }
+
+#[test]
+fn a_server_that_moves_tells_those_who_connect_and_they_find_it_at_its_new_place() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("a"), 10, "a");
+    let new_port = crate::site::free_port();
+    let settings = site.server.home().join("server/dpex.toml");
+    {
+        let _background = Background::start(&site);
+        fs::write(&settings, format!("also = [\"127.0.0.1:{new_port}\"]\n")).expect("ours");
+        site.server.ok(&["server", "reload"]);
+        let listed = alice.run(&["client", "ls"]);
+        assert!(listed.stderr.contains(&format!("127.0.0.1:{new_port} from now on")), "{listed:?}");
+        assert_eq!(listed.ok(), "a\n");
+        assert!(!alice.run(&["client", "ls"]).stderr.contains("from now on"), "it is no news any more");
+        fs::write(&settings, "also = [\"not a place\"]\n").expect("ours");
+        site.server.run(&["server", "reload"]).fails(2, "`also`", "dpex config");
+    }
+    fs::write(&settings, "").expect("ours");
+    // The old place is silent now.
+    site.server.ok(&["server", "start", "--listen", "127.0.0.1", "--port", &new_port.to_string()]);
+    let listed = alice.run(&["client", "ls"]);
+    site.server.ok(&["server", "stop"]);
+    assert_eq!(listed.ok(), "a\n");
+}

@@ -8,6 +8,7 @@ mod event;
 mod fetching;
 mod held;
 mod link;
+mod path;
 mod serving;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::disk::{DiskReply, DiskRequest};
+use crate::enrol::Endpoint;
 use crate::seal::{Direction, OpenError, SealError, SessionSecrets};
 use crate::store::{Held, ListQuery};
 use crate::suite::CryptoError;
@@ -22,7 +24,7 @@ use crate::transfer::{Accepted, Violation};
 use crate::types::SharePath;
 use crate::wire::codec::Reader;
 use crate::wire::frame::{self, CloseCode, Frame};
-use crate::wire::message::RequestId;
+use crate::wire::message::{MAX_PLACES, Message, RequestId};
 
 pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
@@ -115,15 +117,16 @@ impl Session {
                 return;
             }
             // A record from elsewhere proves the keys, but not the address that RESP went to (PTH-1).
-            State::HalfOpen { .. } if from != self.link.peer => return,
+            State::HalfOpen { .. } if from != self.link.peer() => return,
             State::HalfOpen { .. } => {
                 self.state = State::Open;
                 self.push_event(Event::Opened);
             }
             State::Open | State::Gone => {}
         }
+        self.link.on_heard_from(now, from, opened.pn, packet.len());
         let payload = packet.get(opened.payload).unwrap_or_default();
-        match self.handle_frames(now, payload) {
+        match self.handle_frames(now, from, payload) {
             Ok((Accepted::Yes, eliciting)) => self.link.on_taken(now, opened.pn, eliciting),
             Ok((Accepted::No, _)) => {}
             Err(violation) => self.close(now, CloseCode::Protocol, violation.0),
@@ -131,13 +134,13 @@ impl Session {
         self.read_messages(now);
     }
 
-    fn handle_frames(&mut self, now: Instant, payload: &[u8]) -> Result<(Accepted, bool), Violation> {
+    fn handle_frames(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) -> Result<(Accepted, bool), Violation> {
         let mut r = Reader::new(payload);
         let (mut accepted, mut eliciting) = (Accepted::Yes, false);
         while !r.is_empty() {
             let frame = frame::read(&mut r).map_err(|_| Violation("malformed frame"))?;
             eliciting |= frame.is_eliciting();
-            if self.handle_frame(now, frame)? == Accepted::No {
+            if self.handle_frame(now, from, frame)? == Accepted::No {
                 accepted = Accepted::No;
             }
             if self.state != State::Open {
@@ -148,9 +151,10 @@ impl Session {
     }
 
     // FRM-7, FRM-8.
-    fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<Accepted, Violation> {
+    fn handle_frame(&mut self, now: Instant, from: SocketAddr, frame: Frame<'_>) -> Result<Accepted, Violation> {
         match frame {
-            Frame::Padding | Frame::Ping | Frame::PathResponse(_) => {}
+            Frame::Padding | Frame::Ping => {}
+            Frame::PathResponse(token) => self.on_path_response(now, from, token),
             Frame::Ack { delay, ranges } => {
                 let upper = &mut self.upper;
                 self.link.on_ack(now, delay, ranges, |piece, fate| upper.settle(piece, fate))?;
@@ -173,6 +177,13 @@ impl Session {
             Frame::MaxControl(limit) => self.link.control_out.raise(limit),
         }
         Ok(Accepted::Yes)
+    }
+
+    fn on_path_response(&mut self, now: Instant, from: SocketAddr, token: [u8; 8]) {
+        let upper = &mut self.upper;
+        if let Some(before) = self.link.on_path_response(now, from, token, |piece, fate| upper.settle(piece, fate)) {
+            self.push_event(Event::Moved { from: before, to: from });
+        }
     }
 
     /// Reads control messages as far as the upper half has room for what they ask.
@@ -263,6 +274,14 @@ impl Session {
         self.fetching().map(|(f, control)| f.hash(path, control))
     }
 
+    /// Asked, of a server: tell the client where it is found from now on, best first; 1 to 8 places.
+    pub fn announce(&mut self, endpoints: &[Endpoint]) {
+        if matches!(self.upper, Upper::Server(_)) && self.state == State::Open && !endpoints.is_empty() {
+            let places = endpoints.iter().map(|place| (place.host().to_string(), place.port()));
+            self.link.control_out.send(&Message::Endpoints { places: places.take(MAX_PLACES).collect() });
+        }
+    }
+
     /// Asked, of a client: give a request up.
     pub fn cancel(&mut self, id: RequestId) {
         if let Some((f, control)) = self.fetching() {
@@ -347,16 +366,25 @@ impl Session {
                 *last = Some(now);
                 let reason = self.closed.as_ref()?;
                 self.link.build_close(now, out, reason.code, &reason.text).ok()?;
-                return Some(SessionTransmit { to: self.link.peer, segment: out.len() });
+                return Some(SessionTransmit { to: self.link.peer(), segment: out.len() });
             }
             State::Open => {}
+        }
+        match self.link.build_challenge(now, out) {
+            Ok(None) => {}
+            Ok(Some(to)) => return Some(SessionTransmit { to, segment: out.len() }),
+            Err(_) => {
+                out.clear();
+                self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
+                return None;
+            }
         }
         let Ok(segment) = self.build_batch(now, max_segments, out) else {
             out.clear();
             self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
             return None;
         };
-        (segment > 0).then_some(SessionTransmit { to: self.link.peer, segment })
+        (segment > 0).then_some(SessionTransmit { to: self.link.peer(), segment })
     }
 
     /// Fills `out` with a test of a size, or with packets of which all but the last are full. Returns the first one's size.
@@ -514,7 +542,7 @@ impl Session {
     /// Shows: the peer's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.link.peer
+        self.link.peer()
     }
 
     /// Shows: its name in logs; not a secret and not on the wire.
@@ -539,7 +567,7 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("id", &data_encoding::HEXLOWER.encode(&self.id))
             .field("suite", &self.suite_name)
-            .field("peer", &self.link.peer)
+            .field("peer", &self.link.peer())
             .field("state", &self.state)
             .finish_non_exhaustive()
     }

@@ -14,6 +14,7 @@ use super::listing::{ListError, Listing, MAX_LISTING, MAX_LISTING_BYTES};
 use super::moment;
 use super::session::{self, Owner, Parts};
 use crate::engine::{CloseReason, Connector, ConnectorConfig, ConnectorEvent, CryptoDone, Event, Failure, Session};
+use crate::enrol::Endpoint;
 use crate::store::{Entry, Existing, FileStore, Held, Incoming, Leftover, ListQuery, Meta, Page};
 use crate::suite::CryptoError;
 use crate::transport::{Transmit, Transport};
@@ -161,6 +162,7 @@ pub struct Client {
     server_time: Timestamp,
     ended: Arc<Mutex<Option<CloseReason>>>,
     heard: Arc<Mutex<Instant>>,
+    endpoints: Arc<Mutex<Option<Vec<Endpoint>>>>,
 }
 
 #[derive(Debug)]
@@ -179,6 +181,7 @@ impl Client {
         let (sender, inbox) = session::inbox();
         let ended = Arc::new(Mutex::new(None));
         let heard = Arc::new(Mutex::new(moment().at));
+        let endpoints = Arc::default();
         let socket = Arc::clone(&transport);
         let pump = tokio::spawn(async move {
             loop {
@@ -205,12 +208,13 @@ impl Client {
             leaving: None,
             ended: Arc::clone(&ended),
             heard: Arc::clone(&heard),
+            endpoints: Arc::clone(&endpoints),
         };
         tokio::spawn(async move {
             session::run(parts, &mut owner).await;
             pump.abort();
         });
-        Self { commands, server_time, ended, heard }
+        Self { commands, server_time, ended, heard, endpoints }
     }
 
     /// The server's clock when it answered, in whole seconds.
@@ -229,6 +233,12 @@ impl Client {
     #[must_use]
     pub fn silence(&self) -> Duration {
         moment().at.saturating_duration_since(*self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the server says it is found from now on, if it has said so.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<Vec<Endpoint>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks the server for a sign of life.
@@ -326,6 +336,7 @@ struct ClientSession {
     leaving: Option<oneshot::Sender<()>>,
     ended: Arc<Mutex<Option<CloseReason>>>,
     heard: Arc<Mutex<Instant>>,
+    endpoints: Arc<Mutex<Option<Vec<Endpoint>>>>,
 }
 
 enum Waiter {
@@ -389,6 +400,9 @@ impl Owner for ClientSession {
                     }
                     None => drop(disk.end(id)),
                 }
+            }
+            Event::Endpoints(places) => {
+                *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner) = Some(places);
             }
             Event::Notice(text) => tracing::info!(text = ?text, "the server says"),
             _ => {}

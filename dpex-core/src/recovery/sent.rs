@@ -116,6 +116,20 @@ impl<T> SentPackets<T> {
         pn
     }
 
+    /// Everything in flight goes nowhere any more: the path has changed. It comes back like what is lost, and no controller
+    /// is told. What is learned of round trips begins anew.
+    pub fn abandon(&mut self) -> Vec<LostPacket<T>> {
+        self.outstanding = RangeSet::new();
+        (self.bytes_in_flight, self.in_flight) = (0, 0);
+        (self.pto_from, self.pto_count, self.first_sample) = (None, 0, None);
+        let slots = std::mem::take(&mut self.slots).into_iter();
+        let lost = slots.filter_map(|Slot { pn, packet }| {
+            let Packet { sent, bytes, content, .. } = packet?;
+            Some(LostPacket { pn, sent, bytes, content })
+        });
+        lost.collect()
+    }
+
     /// The sender has room in window and pacer but nothing to send: rate samples until this is over say so.
     pub fn on_app_limited(&mut self) {
         self.deliveries.on_app_limited(self.bytes_in_flight);

@@ -205,6 +205,13 @@ impl World {
         id
     }
 
+    /// The client has another address from now on, and nobody has the one before. Its links stay as they are.
+    pub fn moves(&mut self, client: ClientId, to: SocketAddr) {
+        let before = std::mem::replace(&mut self[client].address, to);
+        self.by_address.remove(&before);
+        self.by_address.insert(to, client);
+    }
+
     /// Whose records in the server's log are this client's.
     #[must_use]
     pub fn person(&self, client: ClientId) -> EnrolmentId {

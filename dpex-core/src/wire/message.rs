@@ -26,6 +26,11 @@ pub const MAX_HELD_RANGES: usize = 1024;
 /// Longest explanation in `fail` and `notice`, in bytes.
 pub const MAX_TEXT: usize = 255;
 
+/// Most places in `endpoints`, and the longest host of one in bytes.
+pub const MAX_PLACES: usize = 8;
+/// The longest host, in bytes: a DNS name is no longer.
+pub const MAX_HOST: usize = 253;
+
 /// Names a request within a session. The client counts up from 0; a number is never used twice.
 pub type RequestId = u64;
 
@@ -133,6 +138,11 @@ pub enum Message {
     Notice {
         /// What, for a person; at most [`MAX_TEXT`] bytes.
         text: String,
+    },
+    /// Server: from now on it is found at these places, best first.
+    Endpoints {
+        /// Host and port of each; 1 to [`MAX_PLACES`].
+        places: Vec<(String, u16)>,
     },
     /// A well-formed message of a type this version does not know: answered with `fail` if it names a request (MSG-5).
     Unknown {

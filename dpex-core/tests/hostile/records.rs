@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dpex_core::engine::{Closer, Limits, Role, Session, SessionConfig};
+use dpex_core::engine::{Closer, Event, Limits, Role, Session, SessionConfig};
 use dpex_core::seal::Direction;
 use dpex_core::testing::NullSuite;
 use dpex_core::testing::scripted::{Acquaintance, Shape, Victim};
@@ -196,12 +196,47 @@ fn before_the_session_is_open_packets_from_elsewhere_are_dropped() {
     assert!(m.host.take_events().is_empty(), "it is not open");
     m.say(CHALLENGE);
     assert_eq!(m.peer.heard.path_responses.len(), 1);
-    // Once it is open they are taken, and the answers still go where RESP went.
+}
+
+// PTH-2, PTH-3, PTH-4.
+#[test]
+fn an_open_session_answers_where_it_was_and_asks_the_new_address_three_times_for_three_times_what_came() {
+    let mut m = BadClient::new();
     let packet = m.peer.seal(CHALLENGE);
     m.host.deliver(elsewhere(1), &packet);
     m.wait(Duration::from_millis(30));
-    assert_eq!(m.peer.heard.path_responses.len(), 2);
-    assert!(m.host.take_sent().is_empty(), "nothing went elsewhere");
+    assert_eq!(m.peer.heard.path_responses.len(), 1, "the answer went where RESP went");
+    m.wait(Duration::from_secs(20));
+    let there: Vec<usize> = m.host.take_sent_to(elsewhere(1)).iter().map(Vec::len).collect();
+    assert!((1..=3).contains(&there.len()), "{there:?}");
+    assert!(there.iter().sum::<usize>() <= 3 * packet.len(), "{there:?} for {}", packet.len());
+    assert!(m.host.take_sent().is_empty(), "nothing went anywhere else");
+    // A second packet from there, older than the newest, moves nothing.
+    let old = m.peer.seal(CHALLENGE);
+    m.say(CHALLENGE);
+    m.host.deliver(elsewhere(2), &old);
+    m.wait(Duration::from_secs(5));
+    assert!(m.host.take_sent_to(elsewhere(2)).is_empty());
+}
+
+// PTH-2.
+#[test]
+fn a_challenge_that_is_answered_from_another_address_or_wrongly_moves_nothing() {
+    let mut m = BadClient::new();
+    let big = m.peer.seal(&[1; 500]);
+    m.host.deliver(elsewhere(1), &big);
+    m.wait(Duration::from_millis(30));
+    assert_eq!(m.host.take_sent_to(elsewhere(1)).len(), 1);
+    // Nobody but whoever is there has read the token.
+    let mut dice = Dice::new(7);
+    for n in 0..50 {
+        let mut response = vec![5];
+        response.extend_from_slice(&dice.bytes(8));
+        let packet = m.peer.seal(&response);
+        m.host.deliver(elsewhere(n % 3), &packet);
+    }
+    assert!(m.host.sessions().all(|session| session.peer() == CLIENT));
+    assert!(m.host.take_events().iter().all(|event| !matches!(event, Event::Moved { .. })));
 }
 
 // SES-1, SES-2.

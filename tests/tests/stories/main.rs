@@ -20,6 +20,7 @@ mod memory;
 mod outages;
 mod probes;
 mod resuming;
+mod roaming;
 mod sizes;
 mod sparse;
 mod speed;

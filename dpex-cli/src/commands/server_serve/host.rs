@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use dpex_core::engine::{Closer, Counters, Rejection};
+use dpex_core::enrol::Endpoint;
 use dpex_core::node::{self, BlockValues, Record, SessionInfo};
 use dpex_core::store::{FileStore, Skipped};
 use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
@@ -53,6 +54,7 @@ pub(super) struct Host {
     shelves: RwLock<HashMap<EnrolmentId, Arc<Shelf>>>,
     /// What those were called whose access ended while this server ran: their sessions have a last word to be told.
     former: Mutex<HashMap<EnrolmentId, String>>,
+    announced: RwLock<Vec<Endpoint>>,
     scribe: Scribe,
     hook: Option<Hook>,
     /// What has happened since the start.
@@ -79,6 +81,7 @@ impl Host {
             values: Arc::new(values),
             shelves: RwLock::default(),
             former: Mutex::default(),
+            announced: RwLock::default(),
             scribe,
             hook,
             totals: Totals::default(),
@@ -86,6 +89,11 @@ impl Host {
             rejections: Mutex::new(Repeats::new(REJECTIONS_EVERY, MOST_REJECTIONS)),
             left_out: Mutex::new(Repeats::new(LEFT_OUT_EVERY, MOST_LEFT_OUT)),
         }
+    }
+
+    /// From now on whoever connects is told to find this server there.
+    pub(super) fn announce(&self, endpoints: Vec<Endpoint>) {
+        *self.announced.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
     }
 
     /// Somebody is enrolled, or what they are offered has changed.
@@ -243,6 +251,10 @@ impl node::Host for Host {
         Arc::clone(&self.values) as _
     }
 
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.announced.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp) {
         let Some(shelf) = self.shelf_of(person) else { return };
         let (stamps, name) = (self.stamps.clone(), shelf.name.clone());
@@ -264,6 +276,12 @@ impl node::Host for Host {
                 json!({
                     "session": id(&s), "from": s.peer.to_string(),
                 }),
+            ),
+            Record::Moved { session: s, from } => self.tell(
+                s.person,
+                "moved",
+                &format!("moved from {from} to {}", s.peer),
+                json!({ "session": id(&s), "from": from.to_string(), "to": s.peer.to_string() }),
             ),
             Record::Listed { session: s, path, entries, skipped, named } => {
                 self.leave_out(Instant::now(), s.person, &path, skipped, named);
@@ -337,6 +355,9 @@ impl Host {
                 Totals::count(&self.totals.opened, 1);
                 self.begin(s, None);
                 self.write_down("connected", s, json!({ "from": s.peer.to_string() }));
+            }
+            Record::Moved { session: s, from } => {
+                self.write_down("moved", s, json!({ "from": from.to_string(), "to": s.peer.to_string() }));
             }
             Record::Listed { session: s, path, entries, .. } => {
                 self.write_down("listed", s, json!({ "path": path.as_str(), "entries": entries }));

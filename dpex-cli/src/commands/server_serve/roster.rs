@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dpex_core::engine::{MAX_SESSIONS_PER_PERSON, Person};
-use dpex_core::enrol::Slug;
+use dpex_core::enrol::{Endpoint, Slug};
 use dpex_core::seal::{PairKeys, Peering};
 use dpex_core::shaping::Caps;
 use dpex_core::store::FileStore;
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::nothing::Nothing;
 use crate::backends::{self, Serve};
-use crate::commands::{Context, shelves};
+use crate::commands::{Context, places, shelves};
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
 use crate::home::{self, Part, Role, Status};
@@ -41,6 +41,7 @@ pub(super) struct Roster {
     open: Serve,
     offered: BTreeMap<EnrolmentId, Offered>,
     limits: (Limits, BTreeMap<EnrolmentId, Limits>),
+    announced: Vec<Endpoint>,
 }
 
 /// What somebody is offered.
@@ -61,13 +62,15 @@ impl Roster {
         let open = backends::server_store(&settings, &place, context.home.root())?;
         let secret = part.version_secret(suite)?;
         let (offered, limits) = (BTreeMap::new(), (Limits::default(), BTreeMap::new()));
-        Ok(Self { context, part, suite, own, secret, open, offered, limits })
+        let announced = Vec::new();
+        Ok(Self { context, part, suite, own, secret, open, offered, limits, announced })
     }
 
     /// Everybody who may come in, as the home says now. After an error all is as before.
     pub(super) fn read(&mut self) -> CliResult<Vec<Enrolled>> {
         let settings = self.context.settings(Role::Server)?;
         let all_limits = limits(&settings)?;
+        let announced = places::announced(&settings)?;
         let confirmed_only: bool = settings.value("require-confirmed")?;
         let people = self.part.people();
         let (mut enrolled, mut offered, mut own_limits) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
@@ -103,7 +106,13 @@ impl Roster {
         }
         self.offered = offered;
         self.limits = (all_limits, own_limits);
+        self.announced = announced;
         Ok(enrolled)
+    }
+
+    /// Where those who connect are told to find this server from now on.
+    pub(super) fn announced(&self) -> Vec<Endpoint> {
+        self.announced.clone()
     }
 
     /// The caps that hold at this moment, by the clock on the wall.

@@ -1,5 +1,8 @@
 //! What a session tells its owner.
 
+use std::net::SocketAddr;
+
+use crate::enrol::Endpoint;
 use crate::store::{Meta, Page, Skipped, StoreError};
 use crate::types::{Digest, SharePath};
 use crate::wire::frame::CloseCode;
@@ -10,6 +13,13 @@ use crate::wire::message::{FailCode, RequestId};
 pub enum Event {
     /// Server: the client has proved its keys; the session is open.
     Opened,
+    /// Server: the client has moved to another address, which has answered a challenge.
+    Moved {
+        /// Where it was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
+    },
     /// Client: a page of a listing arrived.
     Page {
         /// The request.
@@ -62,6 +72,8 @@ pub enum Event {
     },
     /// Client: the server says something to the person.
     Notice(String),
+    /// Client: the server says where it is found from now on, best first.
+    Endpoints(Vec<Endpoint>),
     /// Server: a listing was answered.
     Listed {
         /// What was listed.

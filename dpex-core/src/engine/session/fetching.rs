@@ -9,6 +9,7 @@ use super::event::{Event, Failure};
 use super::link::Draft;
 use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, Useless, WriteError};
+use crate::enrol::{Endpoint, EndpointError};
 use crate::store::{Held, ListQuery, Meta, Page, StoreError};
 use crate::transfer::{Accepted, Block, ControlSender, Geometry, Grants, Incoming, Outcome, Violation};
 use crate::types::{Buffers, Digest, SharePath};
@@ -346,6 +347,12 @@ impl Fetching {
                 self.requests.remove(&id);
             }
             Message::Fail { id, code, text, used } => self.on_fail(now, rtt, id, code, text, used)?,
+            Message::Endpoints { places } => {
+                // ENR-17, before anything is looked up.
+                let read = places.into_iter().map(|(host, port)| Endpoint::new(host.parse()?, port));
+                let read: Result<Vec<Endpoint>, EndpointError> = read.collect();
+                self.events.push_back(Event::Endpoints(read.map_err(|_| Violation("a place that is none"))?));
+            }
             Message::Notice { text } => self.events.push_back(Event::Notice(text)),
             Message::Unknown { id: Some(id) } => {
                 let why = Failure::Refused { code: FailCode::Unknown, text: "message not understood".into() };

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::path::{Moved, Paths};
 use crate::recovery::{
     Ack, BASE, Bbr, Controller, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
     SizeSearch,
@@ -17,6 +18,9 @@ use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
 
 /// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
 const INITIAL_RTT: Duration = Duration::from_millis(333);
+
+/// How long an address has to answer a challenge, at least (PTH-4).
+const CHALLENGE_WAIT: Duration = Duration::from_secs(1);
 
 /// What an eliciting packet carried, and what is to be done if it is lost.
 #[derive(Debug, Default)]
@@ -60,8 +64,11 @@ impl Draft<'_> {
 }
 
 pub(super) struct Link {
-    // PTH-2.
-    pub(super) peer: SocketAddr,
+    suite: &'static dyn CipherSuite,
+    /// Only a server follows its peer to another address: what a client speaks to is the server's own place.
+    paths: Paths,
+    follows: bool,
+    max_datagram: usize,
     pub(super) rtt: RttEstimator,
     pub(super) control_out: ControlSender,
     pub(super) control_in: ControlReceiver,
@@ -110,7 +117,10 @@ impl Link {
         max_datagram: usize,
     ) -> Result<Self, CryptoError> {
         let mut link = Self {
-            peer,
+            suite,
+            paths: Paths::new(peer),
+            follows: sends == Direction::ServerToClient,
+            max_datagram,
             rtt: RttEstimator::new(INITIAL_RTT),
             control_out: ControlSender::default(),
             control_in: ControlReceiver::default(),
@@ -216,6 +226,81 @@ impl Link {
         }
     }
 
+    /// The address that packets go to.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.paths.current()
+    }
+
+    /// A packet was opened: has the peer moved (PTH-2)?
+    pub(super) fn on_heard_from(&mut self, now: Instant, from: SocketAddr, pn: u64, bytes: usize) {
+        if !self.follows {
+            return;
+        }
+        let is_newest = self.opener.highest() == Some(pn);
+        let suite = self.suite;
+        self.paths.on_packet(now, from, bytes, is_newest, || {
+            let mut token = [0; 8];
+            suite.random(&mut token).ok().map(|()| token)
+        });
+    }
+
+    /// A challenge was answered. If by that the peer has moved, tells `settle` what was on the way to where it was, and
+    /// returns that address.
+    pub(super) fn on_path_response(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        token: [u8; 8],
+        mut settle: impl FnMut(Piece, Fate),
+    ) -> Option<SocketAddr> {
+        let before = self.paths.current();
+        if self.paths.on_response(from, token)? == Moved::Elsewhere {
+            // Nothing is known of the path there, and what went the old one is not waited for (PTH-5).
+            self.rtt = RttEstimator::new(INITIAL_RTT);
+            self.controller = Box::new(Bbr::new(BASE));
+            self.size = SizeSearch::new(self.max_datagram);
+            self.pacer = Pacer::new(now);
+            self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
+            self.paced_until = None;
+            for packet in self.sent.abandon() {
+                for piece in packet.content.pieces {
+                    self.settle(piece, Fate::Lost, &mut settle);
+                }
+            }
+        }
+        // So that both sides soon know the path.
+        self.ping = true;
+        Some(before)
+    }
+
+    /// Fills `out` with a challenge of an address, if one is due (PTH-3, PTH-4).
+    pub(super) fn build_challenge(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<Option<SocketAddr>, SealError> {
+        let Some(challenge) = self.paths.poll_challenge(now) else { return Ok(None) };
+        let wait = (self.pto() * 3).max(CHALLENGE_WAIT);
+        let start = out.len();
+        out.resize(start + HEADER_LEN, 0);
+        frame::put_path_challenge(out, challenge.token);
+        // As large as any other, if that many bytes may go there: the path must carry them.
+        let budget = usize::try_from(challenge.budget).unwrap_or(usize::MAX);
+        if budget >= BASE {
+            frame::put_padding(out, start + BASE - TAG_LEN - out.len());
+        }
+        out.resize(out.len() + TAG_LEN, 0);
+        let bytes = out.len() - start;
+        if bytes > budget {
+            out.truncate(start);
+            self.paths.on_challenged(now, 0, wait);
+            return Ok(None);
+        }
+        self.paths.on_challenged(now, bytes as u64, wait);
+        // Its loss says nothing of the path that is in use.
+        let contents = Contents::default();
+        self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), &mut out[start..])?;
+        self.sent_bytes += bytes as u64;
+        self.sent.on_size_probe_sent(now, bytes, contents);
+        Ok(Some(challenge.to))
+    }
+
     // FRM-6.
     pub(super) fn on_path_challenge(&mut self, token: [u8; 8]) {
         self.path_response = Some(token);
@@ -241,7 +326,7 @@ impl Link {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let timers =
             [self.sent.timeout(&self.rtt), self.received.timeout(), self.opener.poll_timeout(), self.paced_until];
-        timers.into_iter().flatten().min()
+        timers.into_iter().chain([self.paths.poll_timeout()]).flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, mut settle: impl FnMut(Piece, Fate)) {

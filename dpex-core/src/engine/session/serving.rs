@@ -170,6 +170,7 @@ impl Serving {
             | Message::Offer { .. }
             | Message::Sums { .. }
             | Message::Done { .. }
+            | Message::Endpoints { .. }
             | Message::Hashed { .. } => {
                 return Err(Violation("a server's message from a client"));
             }

@@ -84,7 +84,7 @@ pub(super) struct Guest {
 impl Owner for Guest {
     type Command = Command;
 
-    fn on_event(&mut self, _: &mut Session, disk: &mut Disk, event: Event) {
+    fn on_event(&mut self, machine: &mut Session, disk: &mut Disk, event: Event) {
         if let Event::Closed(_) = event {
             // While the last word is being said.
             disk.forget_all();
@@ -93,11 +93,16 @@ impl Owner for Guest {
         let record = match event {
             Event::Opened => {
                 self.opened = true;
+                machine.announce(&self.host.endpoints());
                 let _ = self.notices.send(Notice::Opened(self.id));
                 Record::Opened(session)
             }
             Event::Listed { path, entries, skipped, named } => {
                 Record::Listed { session, path, entries, skipped, named }
+            }
+            Event::Moved { from, to } => {
+                self.info.peer = to;
+                Record::Moved { session: self.info.clone(), from }
             }
             Event::Started { id, path, size } => Record::Started { session, id, path, size },
             Event::Delivered { id, path, size, root, sent } => {

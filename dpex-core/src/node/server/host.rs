@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::engine::{CloseReason, Closer, Counters, Rejection};
+use crate::enrol::Endpoint;
 use crate::node::values::{BlockValues, Forgetful};
 use crate::store::{FileStore, Skipped};
 use crate::types::{Digest, EnrolmentId, SharePath, Timestamp};
@@ -20,6 +21,11 @@ pub trait Host: Send + Sync {
     /// What is remembered of files that were read.
     fn values(&self) -> Arc<dyn BlockValues> {
         Arc::new(Forgetful)
+    }
+
+    /// Where clients find this server from now on, best first. They are told when they connect. None: where they were told.
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
     }
 
     /// Remembers the last accepted stamp across restarts. Losing one costs a signature for a captured INIT, no more.
@@ -57,6 +63,13 @@ pub enum Record {
     },
     /// A client proved its keys.
     Opened(SessionInfo),
+    /// A client has moved to another address.
+    Moved {
+        /// Which session; it says where the client is now.
+        session: SessionInfo,
+        /// Where it was.
+        from: SocketAddr,
+    },
     /// A listing was answered.
     Listed {
         /// In which session.

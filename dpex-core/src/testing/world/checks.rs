@@ -70,14 +70,15 @@ impl World {
         }
     }
 
-    /// Before anything proves that somebody is at an address, no more goes there than came from there.
-    pub(super) fn check_amplification(&mut self, to: SocketAddr, len: usize) {
+    /// Before anything proves that somebody is at an address, no more than `factor` times as much goes there as came from
+    /// there: once a handshake, three times where a session's peer seems to have moved to.
+    pub(super) fn check_amplification(&mut self, to: SocketAddr, len: usize, factor: u64) {
         if self.server.proved.contains(&to) {
             return;
         }
         let (received, sent) = self.server.unproved.entry(to).or_default();
         *sent += len as u64;
-        if *sent > *received {
+        if *sent > factor * *received {
             let what = format!("{sent} bytes went to {to}, from where {received} came");
             self.fail(&what);
         }

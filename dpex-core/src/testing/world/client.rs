@@ -205,8 +205,9 @@ impl ClientHost {
             }
             Event::Notice(text) => self.notices.push(text),
             Event::Closed(reason) => self.standing = Standing::Ended(reason),
-            Event::Progress { .. } => {}
+            Event::Progress { .. } | Event::Endpoints(_) => {}
             Event::Opened
+            | Event::Moved { .. }
             | Event::Listed { .. }
             | Event::Started { .. }
             | Event::Delivered { .. }

@@ -12,6 +12,8 @@ use crate::engine::{ConnectorEvent, CryptoJob, DiskRequest, EndpointEvent, Momen
 
 /// Segments in one batch, as a socket with segmentation offload takes them.
 const SEGMENTS: usize = 16;
+/// What may go to an address that an open session seems to have moved to, for each byte that came from there (PTH-3).
+const AMPLIFICATION: u64 = 3;
 /// The server, where a mark names a host.
 const SERVER: usize = usize::MAX;
 
@@ -232,7 +234,7 @@ impl World {
             }
         }
         while let Some((to, bytes)) = self.server.endpoint.poll_transmit() {
-            self.send_down(to, bytes);
+            self.send_down(to, bytes, 1);
         }
     }
 
@@ -247,7 +249,7 @@ impl World {
                 self.happens(at, Happening::ServerDisk { session: id, request });
             } else if let Some(batch) = s.session.poll_transmit(now, SEGMENTS, &mut buffer) {
                 for datagram in buffer.chunks(batch.segment) {
-                    self.send_down(batch.to, datagram.to_vec());
+                    self.send_down(batch.to, datagram.to_vec(), AMPLIFICATION);
                 }
             } else {
                 if s.session.is_gone() {
@@ -345,9 +347,9 @@ impl World {
         }
     }
 
-    fn send_down(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+    fn send_down(&mut self, to: SocketAddr, bytes: Vec<u8>, factor: u64) {
         self.note("sent", SERVER, bytes.len(), &bytes);
-        self.check_amplification(to, bytes.len());
+        self.check_amplification(to, bytes.len(), factor);
         let Some(&client) = self.by_address.get(&to) else {
             self.server.strays.push((to, bytes));
             return;

@@ -51,6 +51,8 @@ pub enum Record {
     Aborted(SharePath, FailCode),
     /// A page with so many entries was sent.
     Listed(SharePath, usize),
+    /// The client has moved there.
+    Moved(SocketAddr),
 }
 
 /// The server.
@@ -152,6 +154,11 @@ impl ServerHost {
                 }
                 return;
             }
+            Event::Moved { to, .. } => {
+                self.unproved.remove(&to);
+                self.proved.insert(to);
+                Record::Moved(to)
+            }
             Event::Closed(reason) => return self.ended.push((person, reason)),
             Event::Listed { path, entries, .. } => Record::Listed(path, entries),
             Event::Started { path, .. } => Record::Started(path),
@@ -163,6 +170,7 @@ impl ServerHost {
             | Event::Finished { .. }
             | Event::Hashed { .. }
             | Event::Failed { .. }
+            | Event::Endpoints(_)
             | Event::Notice(_) => panic!("a client's event at the server: {event:?}"),
         };
         self.log.push((person, record));

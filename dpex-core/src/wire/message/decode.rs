@@ -6,7 +6,10 @@ use std::ops::Range;
 use minicbor::Decoder;
 use minicbor::data::Type;
 
-use super::{FailCode, MAX_HELD_RANGES, MAX_MESSAGE, MAX_PAGE_ENTRIES, MAX_SUMS, MAX_TEXT, Message, RequestId, Resume};
+use super::{
+    FailCode, MAX_HELD_RANGES, MAX_HOST, MAX_MESSAGE, MAX_PAGE_ENTRIES, MAX_PLACES, MAX_SUMS, MAX_TEXT, Message,
+    RequestId, Resume,
+};
 use crate::store::{Entry, EntryKind, Meta};
 use crate::types::{Digest, SharePath, Timestamp, Version};
 use crate::wire::codec::VARINT_MAX;
@@ -69,6 +72,7 @@ struct Fields<'a> {
     code: Option<FailCode>,
     text: Option<String>,
     used: Option<u64>,
+    places: Option<Vec<(String, u16)>>,
 }
 
 impl<'a> Fields<'a> {
@@ -95,6 +99,7 @@ impl<'a> Fields<'a> {
             "code" => once(&mut self.code, FailCode::from_name(d.str()?)),
             "text" => once(&mut self.text, text(d)?),
             "used" => once(&mut self.used, number(d)?),
+            "places" => once(&mut self.places, places(d)?),
             _ => skip(d, 0),
         }
     }
@@ -146,6 +151,7 @@ impl<'a> Fields<'a> {
                 used: self.used.unwrap_or(0),
             },
             "cancel" => Message::Cancel { id: need(id)? },
+            "endpoints" => Message::Endpoints { places: need(self.places)? },
             "notice" => Message::Notice { text: need(self.text)? },
             _ => Message::Unknown { id },
         })
@@ -195,6 +201,22 @@ fn time(d: &mut Decoder<'_>) -> Result<Timestamp, BadMessage> {
         return Err(BadMessage);
     }
     need(Timestamp::new(d.i64()?, d.u32()?))
+}
+
+fn places(d: &mut Decoder<'_>) -> Result<Vec<(String, u16)>, BadMessage> {
+    let len = array_len(d, 2 * MAX_PLACES)?;
+    if len == 0 || len % 2 != 0 {
+        return Err(BadMessage);
+    }
+    let mut places = Vec::with_capacity(len / 2);
+    for _ in 0..len / 2 {
+        let host = d.str()?;
+        if host.len() > MAX_HOST {
+            return Err(BadMessage);
+        }
+        places.push((host.to_owned(), d.u16()?));
+    }
+    Ok(places)
 }
 
 fn values(d: &mut Decoder<'_>) -> Result<Vec<Digest>, BadMessage> {

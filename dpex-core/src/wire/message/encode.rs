@@ -110,6 +110,13 @@ fn put<W: Write>(e: &mut Encoder<W>, message: &Message) -> Done<W> {
             e.map(2)?.str("t")?.str("notice")?;
             e.str("text")?.str(cut(text))?;
         }
+        Message::Endpoints { places } => {
+            e.map(2)?.str("t")?.str("endpoints")?;
+            e.str("places")?.array(2 * places.len() as u64)?;
+            for (host, port) in places {
+                e.str(host)?.u16(*port)?;
+            }
+        }
         Message::Unknown { id } => {
             e.map(1 + u64::from(id.is_some()))?.str("t")?.str("?")?;
             if let Some(id) = id {

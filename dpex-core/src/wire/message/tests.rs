@@ -37,6 +37,7 @@ fn samples() -> Vec<Message> {
         Message::Fail { id: 8, code: FailCode::Changed, text: "gone".into(), used: 77 },
         Message::Cancel { id: 9 },
         Message::Notice { text: "hello".into() },
+        Message::Endpoints { places: vec![("files.example.org".into(), 9473), ("::1".into(), 1)] },
         Message::Unknown { id: Some(3) },
         Message::Unknown { id: None },
     ]
