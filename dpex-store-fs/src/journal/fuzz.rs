@@ -93,7 +93,7 @@ impl<'a> Story<'a> {
                     self.records.extend((!kept.is_empty()).then_some(None));
                 }
             }
-            15 if how % 4 == 0 && !self.failed => {
+            15 if how.is_multiple_of(4) && !self.failed => {
                 self.journal.forget().expect("forgotten");
                 self.records.clear();
             }

@@ -1,0 +1,196 @@
+//! A server on a real socket among crowds: thousands of sessions that come and go, and a flood of junk and of packets that
+//! were recorded. Its memory and its handles stay as they are, and people get in and on.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use dpex_core::engine::Limits;
+use dpex_core::node::{Client, FetchEvent, Host, Record, Server, Stamps, Target, connect};
+use dpex_core::store::{Existing, FileStore};
+use dpex_core::testing::scripted::Acquaintance;
+use dpex_core::testing::{MemStore, NullSuite};
+use dpex_core::transport::Transport as _;
+use dpex_core::types::{EnrolmentId, Fingerprint, SharePath, Timestamp};
+use dpex_transport_udp::{Options, UdpTransport};
+
+/// A server for these people, and where it is.
+fn serve(people: &[Acquaintance], shelf: &MemStore) -> SocketAddr {
+    let transport = bind(Ipv4Addr::LOCALHOST);
+    let address = transport.local_addr().expect("bound");
+    let config = people[0].endpoint(Limits::default());
+    let persons = people.iter().map(Acquaintance::person).collect();
+    let server = Server::new(config, persons, transport, Arc::new(Shelves(shelf.clone()))).expect("a server");
+    tokio::spawn(server.run(std::future::pending()));
+    address
+}
+
+fn bind(at: Ipv4Addr) -> Arc<UdpTransport> {
+    Arc::new(UdpTransport::bind(SocketAddr::new(IpAddr::V4(at), 0), &Options::default()).expect("loopback"))
+}
+
+async fn visit(who: &Acquaintance, from: Ipv4Addr, server: SocketAddr, clock: &Clock) -> Option<Client> {
+    connect(bind(from), who.connector(server, Limits::default()), clock).await.ok()
+}
+
+/// Bytes of memory that are in use, and open descriptors.
+fn footprint() -> (u64, usize) {
+    let status = fs::read_to_string("/proc/self/status").expect("linux");
+    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is there");
+    let kib: u64 = rss.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    (kib * 1024, fs::read_dir("/proc/self/fd").expect("linux").count())
+}
+
+#[test]
+fn ten_thousand_sessions_leave_memory_and_handles_as_they_were() {
+    const PEOPLE: usize = 400;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let first = Acquaintance::new(NullSuite::leak(1));
+        let people: Vec<_> = (1..PEOPLE).map(|_| first.another()).chain([first.clone()]).collect();
+        let shelf = MemStore::new();
+        let server = serve(&people, &shelf);
+        let clocks: Vec<_> = (0..PEOPLE).map(|_| Clock::default()).collect();
+        let (people, clocks) = (Arc::new(people), Arc::new(clocks));
+        let mut before = None;
+        for round in 0..25_usize {
+            let began = Instant::now();
+            let visits = (0..PEOPLE).map(|n| {
+                let (people, clocks) = (Arc::clone(&people), Arc::clone(&clocks));
+                // From another place each time: one source may not come so often.
+                let [high, low] = u16::try_from(round * PEOPLE + n).expect("small").to_be_bytes();
+                tokio::spawn(async move {
+                    let from = Ipv4Addr::new(127, 1, high, low);
+                    let client = visit(&people[n], from, server, &clocks[n]).await.expect("let in");
+                    let listed = client.list(&SharePath::ROOT, true).await.expect("answered");
+                    client.close().await;
+                    listed.0.len()
+                })
+            });
+            for visit in visits.collect::<Vec<_>>() {
+                assert_eq!(visit.await.expect("no panic"), 0);
+            }
+            // One person may come five times a second.
+            tokio::time::sleep(Duration::from_millis(250).saturating_sub(began.elapsed())).await;
+            if round == 4 {
+                before = Some(footprint());
+            }
+        }
+        // What the last of them left behind has its time to go.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (before, after) = (before.expect("five rounds"), footprint());
+        assert!(after.1 <= before.1 + 8, "{before:?} after 2,000 sessions, {after:?} after 10,000");
+        assert!(after.0 <= before.0 + (8 << 20), "{before:?} after 2,000 sessions, {after:?} after 10,000");
+    });
+}
+
+#[test]
+fn beside_a_flood_of_junk_and_of_recorded_packets_people_get_in_and_on_and_nobody_is_answered() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let alice = Acquaintance::new(NullSuite::leak(2));
+    let shelf = MemStore::new();
+    let file = SharePath::parse("file").expect("a name");
+    shelf.put_synthetic(&file, 20_000_000, 1);
+    let server = runtime.block_on(async { serve(std::slice::from_ref(&alice), &shelf) });
+    // An INIT of hers, as a listener may have recorded it.
+    let clock = Clock::default();
+    let recorded = alice.init(clock.later(Timestamp::from_system(SystemTime::now()))).0;
+    let (over, sent, answers) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let before = footprint().0;
+    let fetched = std::thread::scope(|threads| {
+        threads.spawn(|| flood(server, &over, &sent, &answers, &recorded));
+        let (began, mut fetched) = (Instant::now(), Vec::new());
+        while began.elapsed() < Duration::from_secs(3) {
+            fetched.push(runtime.block_on(fetch(&alice, server, &clock, &file)));
+        }
+        over.store(true, Ordering::Relaxed);
+        fetched
+    });
+    let whole = |end: &FetchEvent| matches!(end, FetchEvent::Finished { size: 20_000_000, .. });
+    assert!(fetched.iter().all(whole), "{fetched:?}");
+    assert!(sent.load(Ordering::Relaxed) > 30_000, "it was a flood");
+    // The recorded INIT is answered once, if it comes before its owner's next.
+    assert!(answers.load(Ordering::Relaxed) <= 1);
+    // The file is received into memory.
+    let grown = footprint().0.saturating_sub(before);
+    assert!(grown < 20_000_000 + (48 << 20), "{grown} bytes");
+}
+
+/// Fetches the file as soon as it is let in.
+async fn fetch(who: &Acquaintance, server: SocketAddr, clock: &Clock, file: &SharePath) -> FetchEvent {
+    let mut tries = 0;
+    let client = loop {
+        if let Some(client) = visit(who, Ipv4Addr::new(127, 0, 0, 2), server, clock).await {
+            break client;
+        }
+        tries += 1;
+        assert!(tries < 5, "kept out");
+    };
+    let received = MemStore::new();
+    let target = Target::anew(Arc::new(received), file.clone(), Existing::default(), Fingerprint([0; 32]));
+    let mut fetch = client.fetch(file.clone(), target);
+    loop {
+        let event = fetch.next().await.expect("a fetch has an end");
+        if matches!(event, FetchEvent::Finished { .. } | FetchEvent::Failed(_)) {
+            return event;
+        }
+    }
+}
+
+/// Sends as fast as one thread can, for a minute at most: every kind of length, and what was recorded.
+fn flood(server: SocketAddr, over: &AtomicBool, sent: &AtomicU64, answers: &AtomicU64, recorded: &[u8]) {
+    let socket = UdpSocket::bind("127.0.0.3:0").expect("loopback");
+    socket.set_nonblocking(true).expect("a socket");
+    let (mut junk, mut answer) = ([0; 1500], [0; 1500]);
+    let began = Instant::now();
+    for round in 0_u64.. {
+        if over.load(Ordering::Relaxed) || began.elapsed() > Duration::from_secs(60) {
+            break;
+        }
+        let seed = blake3::hash(&round.to_be_bytes());
+        junk[..32].copy_from_slice(seed.as_bytes());
+        let len = [1200, 1200, usize::from(seed.as_bytes()[0]) * 5, 1472][usize::try_from(round % 4).expect("small")];
+        for packet in [&junk[..len], recorded] {
+            sent.fetch_add(u64::from(socket.send_to(packet, server).is_ok()), Ordering::Relaxed);
+        }
+        answers.fetch_add(u64::from(socket.recv(&mut answer).is_ok()), Ordering::Relaxed);
+    }
+}
+
+/// One shelf for whoever comes.
+struct Shelves(MemStore);
+
+#[async_trait]
+impl Host for Shelves {
+    fn shelf(&self, _: EnrolmentId) -> Arc<dyn FileStore> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn keep_stamp(&self, _: EnrolmentId, _: Timestamp) {}
+
+    fn record(&self, _: Record) {}
+}
+
+/// Stamps, each later than all before.
+#[derive(Default)]
+struct Clock(Mutex<Option<Timestamp>>);
+
+impl Clock {
+    fn later(&self, now: Timestamp) -> Timestamp {
+        let mut last = self.0.lock().expect("no panic");
+        let next = last.map_or(now, |last| now.max(last.successor()));
+        *last.insert(next)
+    }
+}
+
+#[async_trait]
+impl Stamps for Clock {
+    async fn next(&self, now: Timestamp) -> io::Result<Timestamp> {
+        Ok(self.later(now))
+    }
+}
