@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_draft_is_hidden_and_called_like_no_sidecar() {
         let draft = draft_name("report.pdf");
-        assert!(portable::is_reserved(draft.as_bytes()) && draft.starts_with('.'), "{draft}");
+        assert!(is_reserved(draft.as_bytes()) && draft.starts_with('.'), "{draft}");
         let stem = draft.strip_prefix('.').and_then(|rest| rest.strip_suffix(RESERVED_SUFFIX)).expect("both are there");
         assert!(portable::fault(stem).is_some(), "{stem} cannot be received");
         assert_ne!(draft, draft_name("report.pdg"));
