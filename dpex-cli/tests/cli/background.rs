@@ -51,6 +51,12 @@ fn a_server_is_started_asked_and_stopped() {
     let background = Background::start(&site);
     site.server.run(&["server", "start"]).fails(2, "a server runs already", "dpex server status");
     site.server.run(&["server", "serve"]).fails(2, "a server runs already", "stop it first");
+    #[cfg(target_os = "linux")]
+    {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", background.pid().as_raw_pid())).expect("it runs");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("it is there");
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    }
     let status = background.status();
     assert_eq!(status["address"], format!("127.0.0.1:{}", site.port));
     assert_eq!((&status["people"], &status["running"]), (&1.into(), &true.into()));
