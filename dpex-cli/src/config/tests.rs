@@ -1,5 +1,7 @@
 //! What the layers promise, without a process around them.
 
+mod anything;
+
 use super::*;
 
 fn load(role: Role, file: Option<&str>, env: &[(&str, &str)], typed: Vec<Layer>) -> CliResult<Settings> {

@@ -4,6 +4,7 @@ mod acks;
 mod answers;
 mod blocks;
 mod control;
+mod corpus;
 mod couple;
 mod frames;
 mod fuzz;

@@ -4,6 +4,7 @@ mod collisions;
 mod corpus;
 mod fence;
 mod full_disk;
+mod fuzz;
 mod links;
 mod listing;
 mod many;
