@@ -209,7 +209,7 @@ fn refused(error: &ConnectError, name: &Slug, endpoint: &Endpoint, address: Sock
 
 /// Why a connection that stood has ended.
 pub(super) fn ended(reason: Option<&CloseReason>) -> CliError {
-    let Some(CloseReason { by, code, .. }) = reason else {
+    let Some(CloseReason { by, code, text }) = reason else {
         return CliError::new(Blame::NoAnswer, "the connection ended").hint("run the same command again");
     };
     let lost = |message: &str, hint: &str| CliError::new(Blame::NoAnswer, message).hint(hint);
@@ -217,7 +217,9 @@ pub(super) fn ended(reason: Option<&CloseReason>) -> CliError {
         (_, CloseCode::Idle) => lost("the server does not answer any more", "run the same command again"),
         (_, CloseCode::Shutdown) => lost("the server was stopped", "run the same command again when it is back"),
         (Closer::Peer, CloseCode::Revoked) => {
-            CliError::new(Blame::Refused, "the server has ended your access").hint("ask the person who runs it")
+            let why = if text.is_empty() { String::new() } else { format!(": {text}") };
+            CliError::new(Blame::Refused, format!("the server has ended your access{why}"))
+                .hint("ask the person who runs it")
         }
         (Closer::Peer, CloseCode::TooManySessions) => {
             CliError::new(Blame::Refused, "too many connections of yours at once").hint("end one of the others")

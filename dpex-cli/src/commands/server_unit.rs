@@ -17,9 +17,10 @@ pub(super) fn run(context: &Context, args: &UnitArgs) -> CliResult {
     let unit = if args.system { system(&program) } else { user(&program, home) };
     context.ui.answer(&unit)?;
     context.ui.say(if args.system {
-        "Put it into /etc/systemd/system/dpex.service. Its home is /var/lib/dpex: set the server up there first, or move\n\
-         yours there; commands then need `sudo dpex --home /var/lib/dpex ...`. After `systemctl daemon-reload`:\n\
-         `systemctl enable --now dpex`."
+        "Put it into /etc/systemd/system/dpex.service. Its home is /var/lib/dpex: set the server up there first, with\n\
+         `sudo dpex --home /var/lib/dpex server init ...`; it becomes the service's own when that starts. After\n\
+         `systemctl daemon-reload`: `systemctl enable --now dpex`. While it runs, commands are\n\
+         `sudo -u dpex dpex --home /var/lib/dpex ...`."
     } else {
         "Put it into ~/.config/systemd/user/dpex.service; then `systemctl --user enable --now dpex`, and\n\
          `loginctl enable-linger`, so that it runs while you are not logged in."

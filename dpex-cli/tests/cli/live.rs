@@ -39,7 +39,7 @@ fn the_end_of_an_access_ends_a_transfer_within_a_second_with_its_reason_and_touc
     // On a machine that is busy with other tests even this takes its time; a transfer would take seconds more.
     assert!(revoked.elapsed() < Duration::from_secs(2), "{:?}", revoked.elapsed());
     assert_eq!(ended.code, Some(5), "{ended:?}");
-    assert!(ended.stderr.contains("ended your access"), "{ended:?}");
+    assert!(ended.stderr.contains("ended your access: it was revoked"), "{ended:?}");
     site.server.ok(&["server", "set", "--limit", "none"]);
     assert_eq!(his.wait_for("file", |_| true)["result"], "done");
     alice.run(&["client", "ls", "-q"]).fails(4, "no answer", "your access ended");
@@ -65,6 +65,7 @@ fn a_last_day_that_is_over_ends_an_access_and_a_later_one_gives_it_back() {
     site.server.ok(&["server", "set", "alice", "--until", "2026-01-01"]);
     let ended = fetching.ended();
     assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stderr.contains("ended your access: its last day is over"), "{ended:?}");
     let listed = site.server.ok(&["server", "clients"]);
     assert!(listed.contains("expired"), "{listed}");
     site.server.ok(&["server", "set", "alice", "--until", "9998-12-31"]);

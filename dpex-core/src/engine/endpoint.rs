@@ -253,7 +253,7 @@ impl Endpoint {
     /// Told: somebody is not enrolled any more. Their sessions must end (ENR-23, SES-4).
     pub fn expel(&mut self, person: EnrolmentId) {
         self.people.remove(&person);
-        self.evict(person, "your access was ended");
+        self.evict(person, "it was revoked");
     }
 
     fn evict(&mut self, person: EnrolmentId, why: &'static str) {
@@ -267,7 +267,7 @@ impl Endpoint {
         let is_over = |person: &Person| person.not_after.is_some_and(|at| now.wall >= at);
         let over: Vec<_> = self.people.iter().filter(|(_, person)| is_over(person)).map(|(id, _)| *id).collect();
         for id in over {
-            self.evict(id, "your time is over");
+            self.evict(id, "its last day is over");
         }
     }
 

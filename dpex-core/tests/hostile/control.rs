@@ -236,7 +236,7 @@ fn names_that_escape_or_deceive_close_the_session() {
 
 #[test]
 fn a_message_that_lacks_what_its_type_needs_closes_the_session() {
-    for kind in ["list", "page", "get", "offer", "sums", "done", "got", "fail", "cancel", "notice"] {
+    for kind in ["list", "page", "get", "offer", "sums", "done", "got", "fail", "cancel", "notice", "endpoints"] {
         is_refused_by_both(&[&[0xa1][..], &text("t"), &text(kind)].concat(), kind);
         let cbor = [&[0xa1][..], &text("t"), &text(kind)].concat();
         assert!(dpex_core::wire::message::decode(&cbor).is_err(), "{kind}");
@@ -256,6 +256,7 @@ fn messages_that_only_the_other_side_may_send_close_the_session() {
         offer(0, 1, 20),
         Message::Sums { id: 0, first: 0, values: vec![digest] },
         Message::Done { id: 0, root: digest },
+        Message::Endpoints { places: vec![("192.0.2.7".into(), 1)] },
     ] {
         let mut m = BadClient::new();
         m.shelf.put(&path("f"), "x");

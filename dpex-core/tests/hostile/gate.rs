@@ -303,7 +303,7 @@ fn whose_time_is_over_is_out_with_the_next_look_at_the_clock_and_is_told_why() {
     gate.host.advance(Duration::from_secs(10));
     let reasons = gate.host.take_ended();
     let [CloseReason { by: Closer::Us, code: CloseCode::Revoked, text }] = &reasons[..] else { panic!("{reasons:?}") };
-    assert_eq!(text, "your time is over");
+    assert_eq!(text, "its last day is over");
 }
 
 // ENR-23.

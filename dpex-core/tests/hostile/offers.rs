@@ -30,6 +30,42 @@ fn is_refused(messages: &[Message], what: &str) {
     m.assert_closed_for_violation(what);
 }
 
+// ENR-17.
+#[test]
+fn places_that_are_none_close_the_session_and_one_bad_one_among_good_ones_is_enough() {
+    let endpoints = |places: &[(&str, u16)]| Message::Endpoints {
+        places: places.iter().map(|(host, port)| ((*host).to_owned(), *port)).collect(),
+    };
+    let good = ("files.example.org", 9473);
+    for bad in [
+        ("", 1),
+        ("files.example.org", 0),
+        ("0.0.0.0", 1),
+        ("224.0.0.1", 1),
+        ("::", 1),
+        ("::ffff:0.0.0.0", 1),
+        ("127.1", 1),
+        ("a/b", 1),
+        ("a b", 1),
+        ("\u{1b}[2J", 1),
+        ("fe80::1%eth0", 1),
+    ] {
+        is_refused(&[endpoints(&[good, bad])], &format!("{bad:?}"));
+    }
+    let long = "a".repeat(254);
+    is_refused(&[endpoints(&[(&long, 1)])], "a long host");
+    is_refused(&[endpoints(&[])], "no place");
+    is_refused(&[endpoints(&[good; 9])], "nine places");
+    let mut m = BadServer::asked();
+    m.tell(endpoints(&[good; 8]));
+    m.assert_unharmed("eight places");
+    let told = m.host.take_events().into_iter().find_map(|event| match event {
+        Event::Endpoints(places) => Some(places.len()),
+        _ => None,
+    });
+    assert_eq!(told, Some(8));
+}
+
 // MSG-8.
 #[test]
 fn answers_to_what_was_never_asked_close_the_session() {
