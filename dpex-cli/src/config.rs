@@ -34,6 +34,8 @@ pub(crate) fn manual(role: Role) -> &'static str {
 pub(crate) struct Settings {
     figment: Figment,
     schema: Dict,
+    /// The settings file, if there is one.
+    file: String,
 }
 
 /// One effective setting.
@@ -73,7 +75,9 @@ impl Settings {
         let defaults = Layer::defaults(role)?;
         let schema = defaults.dict().clone();
         let mut figment = Figment::from(defaults);
+        let mut file = String::new();
         if let Some(layer) = read_file(sources.file)? {
+            file = layer.place();
             layer::check_known(&schema, layer.dict(), &layer.place(), role)?;
             figment = figment.merge(layer);
         }
@@ -87,7 +91,7 @@ impl Settings {
         for layer in sources.typed {
             figment = figment.merge(layer);
         }
-        let settings = Self { figment, schema };
+        let settings = Self { figment, schema, file };
         settings.check_types()?;
         Ok(settings)
     }
@@ -117,7 +121,8 @@ impl Settings {
 
     /// What a key holds, for a message about it: where it was set.
     pub(crate) fn source(&self, key: &str) -> String {
-        self.figment.find_metadata(key).map_or_else(String::new, layer::describe)
+        // A heading has no source of its own, and only a file can have one where a value should be.
+        self.figment.find_metadata(key).map_or_else(|| self.file.clone(), layer::describe)
     }
 
     /// Every setting, in the order of the names, plain ones before those under a heading.
