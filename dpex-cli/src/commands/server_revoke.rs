@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Context, lookup};
 use crate::args::PersonArgs;
 use crate::control;
-use crate::error::CliResult;
+use crate::error::{Blame, CliError, CliResult};
 use crate::home::{Role, Status};
 
 /// Runs it.
@@ -29,6 +29,10 @@ pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
     }
     // Also if it was so already: perhaps the server was not told then.
     let told = control::refresh(&part, context.ui);
+    if !told && part.is_serving()? {
+        let message = format!("`{}` is revoked on the disk, but the running server has not taken it", args.name);
+        return Err(CliError::new(Blame::NoAnswer, message).hint("`dpex server restart` ends the access for certain"));
+    }
     if context.ui.json {
         context.ui.record("revoked", json!({ "name": args.name, "at-once": told }))?;
     }
@@ -36,9 +40,7 @@ pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
     context.ui.say(&format!(
         "`{}` {already}. Their files stay in {}; what they have fetched is theirs.",
         args.name,
-        part.people()
-            .outgoing(&args.name.parse().map_err(|_| crate::error::CliError::usage("no such name"))?)
-            .display()
+        part.people().outgoing(&args.name.parse().map_err(|_| CliError::usage("no such name"))?).display()
     ));
     Ok(())
 }

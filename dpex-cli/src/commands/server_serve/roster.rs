@@ -154,7 +154,7 @@ fn tell_refused(context: &Context, name: &Slug, root: &Path, refused: &CliError)
     if !backends::is_url(root) && !root.exists() {
         hint = format!("make it again with `mkdir {}`", root.display());
     }
-    let hint = format!("{hint}; then run `dpex server refresh`");
+    let hint = format!("{hint}; then run `dpex server restart`");
     if context.ui.json {
         context.log.record("shelf-refused", &json!({ "person": name.as_str(), "why": why, "hint": hint }));
     } else {
