@@ -63,6 +63,9 @@ fn told(value: &Value, verbose: bool) -> Option<String> {
             format!("got {} ({}, of which {} were sent{took})", text("path"), bytes("size"), bytes("sent"))
         }
         "got" => format!("got {} ({}{took})", text("path"), bytes("size")),
+        "not-got" if value["sent"].is_null() => {
+            format!("did not get {}: {} (by {})", text("path"), text("why"), text("by"))
+        }
         "not-got" => {
             format!("did not get {}: {} (by {}), after {}{took}", text("path"), text("why"), text("by"), bytes("sent"))
         }

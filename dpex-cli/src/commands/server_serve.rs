@@ -159,13 +159,13 @@ impl Running {
     /// Makes what the home says now so. After an error all is as before.
     async fn refresh(&self) -> CliResult {
         let mut roster = self.roster.lock().await;
-        // Files are read and keys are parsed: other tasks go on meanwhile.
-        let enrolled = tokio::task::block_in_place(|| roster.read())?;
-        let stays: std::collections::BTreeSet<_> = enrolled.iter().map(|enrolled| enrolled.enrolment).collect();
-        // Told first: whoever is out is out, whatever comes of the others.
-        for gone in self.host.keep_only(|id| stays.contains(id)) {
+        // First, and whatever comes of the rest: whoever is out is out.
+        let expelled = tokio::task::block_in_place(|| self.host.keep_only(|name, id| roster.stays(name, id)));
+        for gone in expelled {
             self.steward.expel(gone);
         }
+        // Files are read and keys are parsed: other tasks go on meanwhile.
+        let enrolled = tokio::task::block_in_place(|| roster.read())?;
         for mut enrolled in enrolled {
             self.host.offer(&mut enrolled);
             let crowded = |_| CliError::usage("there are more people than a server takes");
@@ -215,16 +215,24 @@ async fn watch(running: &Running, context: &Context) -> Infallible {
         tokio::select! {
             _ = clock.tick() => {
                 background::alive();
-                let caps = running.roster.lock().await.caps();
+                // One that is being read sets them itself.
+                let Ok(roster) = running.roster.try_lock() else { continue };
+                let caps = roster.caps();
                 if caps != before {
                     running.steward.cap(caps.clone());
                     before = caps;
                 }
             }
-            _ = told => match running.refresh().await {
-                Ok(()) => context.log.say("looked at the home again"),
-                Err(e) => context.log.warn(&format!("not taken: {}\nhint: {}", e.message(), e.hint_text())),
-            },
+            // Not in this task, which also routes: it reads files.
+            _ = told => {
+                let (running, log) = (running.clone(), context.log.clone());
+                tokio::spawn(async move {
+                    match running.refresh().await {
+                        Ok(()) => log.say("looked at the home again"),
+                        Err(e) => log.warn(&format!("not taken: {}\nhint: {}", e.message(), e.hint_text())),
+                    }
+                });
+            }
         }
     }
 }

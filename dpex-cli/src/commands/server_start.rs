@@ -3,6 +3,7 @@
 use std::fs::read as read_file;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -13,6 +14,8 @@ use crate::control::{self, Request};
 use crate::error::{Blame, CliError, CliResult, reason};
 use crate::home::{Part, Role, known_passphrase};
 
+/// How long a server has to get ready.
+const STARTING: Duration = Duration::from_secs(60);
 /// How long a server that said nothing more has to answer or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,8 +30,22 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     let mut child = spawn(context, &part, args)?;
     let mut said = String::new();
     if let Some(mut stderr) = child.stderr.take() {
+        let (whole, ended) = channel();
+        std::thread::spawn(move || {
+            let mut said = String::new();
+            let _ = stderr.read_to_string(&mut said);
+            let _ = whole.send(said);
+        });
         // Its end is the sign: it is ready, or it is dead.
-        let _ = stderr.read_to_string(&mut said);
+        match ended.recv_timeout(STARTING) {
+            Ok(all) => said = all,
+            Err(_) => {
+                // Ours, and not yet anybody's server.
+                let _ = child.kill();
+                return Err(CliError::new(Blame::Internal, "the server did not get ready within a minute")
+                    .hint("`dpex server serve` may show what it waits for"));
+            }
+        }
     }
     let until = Instant::now() + PATIENCE;
     let status = loop {

@@ -169,3 +169,41 @@ fn a_server_that_moves_tells_those_who_connect_and_they_find_it_at_its_new_place
     site.server.ok(&["server", "stop"]);
     assert_eq!(listed.ok(), "a\n");
 }
+
+#[test]
+fn a_revocation_reaches_a_running_server_whose_settings_are_broken_and_what_it_cut_off_is_written_down() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("big"), 12_000_000, "big");
+    let _background = Background::start(&site);
+    site.server.ok(&["server", "set", "--limit", "2M"]);
+    let mut fetching = alice.start(&["client", "get", "big", "--json"]);
+    fetching.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+    let settings = site.server.home().join("server/dpex.toml");
+    let whole = fs::read_to_string(&settings).expect("text");
+    fs::write(&settings, format!("hots = 3\n{whole}")).expect("ours");
+    let revoked = site.server.run(&["server", "revoke", "alice"]);
+    assert_eq!(revoked.code, Some(4), "it is not known to have been taken: {revoked:?}");
+    let ended = fetching.ended();
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    fs::write(&settings, whole).expect("ours");
+    site.server.ok(&["server", "revoke", "alice"]);
+    site.server.ok(&["server", "stop"]);
+    let log = site.server.ok(&["server", "log", "alice"]);
+    assert!(log.contains("did not get big: disconnected (by us)"), "{log}");
+}
+
+#[test]
+fn a_folder_that_was_replaced_is_offered_after_a_reload() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let shelf = site.shelf("alice");
+    put(&shelf.join("old"), 10, "old");
+    let _background = Background::start(&site);
+    assert_eq!(alice.ok(&["client", "ls"]), "old\n");
+    fs::rename(&shelf, shelf.with_file_name("before")).expect("ours");
+    fs::create_dir(&shelf).expect("ours");
+    put(&shelf.join("new"), 10, "new");
+    site.server.ok(&["server", "reload"]);
+    assert_eq!(alice.ok(&["client", "ls"]), "new\n");
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use dpex_core::engine::{Closer, Counters, Rejection};
-use dpex_core::enrol::Endpoint;
+use dpex_core::enrol::{Endpoint, Slug};
 use dpex_core::node::{self, BlockValues, Record, SessionInfo};
 use dpex_core::store::{FileStore, Skipped};
 use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
@@ -60,7 +60,7 @@ pub(super) struct Host {
     /// What has happened since the start.
     pub(super) totals: Totals,
     /// When sessions and the sending of files began, for how long they took.
-    begun: Mutex<HashMap<Undertaking, Instant>>,
+    begun: Mutex<HashMap<Undertaking, (Instant, SharePath)>>,
     rejections: Mutex<Repeats<Kind, (SocketAddr, String)>>,
     /// By name; the empty one stands for those that are not named.
     left_out: Mutex<Repeats<(EnrolmentId, String), ()>>,
@@ -109,10 +109,10 @@ impl Host {
         }
     }
 
-    /// Forgets everybody but these. Who was forgotten.
-    pub(super) fn keep_only(&self, stays: impl Fn(&EnrolmentId) -> bool) -> Vec<EnrolmentId> {
+    /// Forgets everybody but those who stay. Who was forgotten.
+    pub(super) fn keep_only(&self, stays: impl Fn(&Slug, &EnrolmentId) -> bool) -> Vec<EnrolmentId> {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<_> = shelves.extract_if(|id, _| !stays(id)).collect();
+        let gone: Vec<_> = shelves.extract_if(|id, shelf| !stays(&shelf.name, id)).collect();
         let mut former = locked(&self.former);
         former.extend(gone.iter().map(|(id, shelf)| (*id, shelf.name.to_string())));
         gone.into_iter().map(|(id, _)| id).collect()
@@ -144,13 +144,13 @@ impl Host {
         entry
     }
 
-    fn begin(&self, session: &SessionInfo, request: Option<RequestId>) {
-        locked(&self.begun).insert((session.session, request), Instant::now());
+    fn begin(&self, session: &SessionInfo, request: Option<RequestId>, path: SharePath) {
+        locked(&self.begun).insert((session.session, request), (Instant::now(), path));
     }
 
     /// Seconds since it began.
     fn end(&self, session: &SessionInfo, request: Option<RequestId>) -> Option<f64> {
-        let began = locked(&self.begun).remove(&(session.session, request))?;
+        let (began, _) = locked(&self.begun).remove(&(session.session, request))?;
         // Milliseconds are enough, and read better.
         Some((began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0)
     }
@@ -353,7 +353,7 @@ impl Host {
             Record::Rejected { .. } => Totals::count(&self.totals.rejected, 1),
             Record::Opened(s) => {
                 Totals::count(&self.totals.opened, 1);
-                self.begin(s, None);
+                self.begin(s, None, SharePath::ROOT);
                 self.write_down("connected", s, json!({ "from": s.peer.to_string() }));
             }
             Record::Moved { session: s, from } => {
@@ -363,7 +363,7 @@ impl Host {
                 self.write_down("listed", s, json!({ "path": path.as_str(), "entries": entries }));
             }
             Record::Started { session: s, id, path, size } => {
-                self.begin(s, Some(*id));
+                self.begin(s, Some(*id), path.clone());
                 if *size >= LONG {
                     self.write_down("started", s, json!({ "path": path.as_str(), "size": size }));
                 }
@@ -396,6 +396,16 @@ impl Host {
                 );
             }
             Record::Closed { session: s, reason } => {
+                // What was under way in it has no other end.
+                let cut: Vec<_> = locked(&self.begun)
+                    .extract_if(|(session, request), _| *session == s.session && request.is_some())
+                    .map(|(_, (_, path))| path)
+                    .collect();
+                for path in cut {
+                    Totals::count(&self.totals.aborted, 1);
+                    let fields = json!({ "path": path.as_str(), "why": "disconnected", "by": side(&reason.by) });
+                    self.write_down("not-got", s, fields);
+                }
                 self.write_down(
                     "disconnected",
                     s,
@@ -403,8 +413,6 @@ impl Host {
                         "code": reason.code.number(), "by": side(&reason.by), "seconds": self.end(s, None),
                     }),
                 );
-                // What was under way in it has no end of its own.
-                locked(&self.begun).retain(|(session, _), _| *session != s.session);
             }
         }
     }
@@ -442,7 +450,9 @@ fn rejected(why: &Rejection) -> String {
             "SECURITY: it has this person's secret and not this person's key; the secret may be stolen".into()
         }
         Rejection::Malformed(e) => format!("{e}"),
-        Rejection::Expired => "the enrolment was not used in time; enrol them again".into(),
+        Rejection::Expired => {
+            "the enrolment was not used in time, or its last day is over (`dpex server clients`)".into()
+        }
         Rejection::TooMany => "too many at once".into(),
     }
 }

@@ -66,12 +66,23 @@ impl Roster {
         Ok(Self { context, part, suite, own, secret, open, offered, limits, announced })
     }
 
+    /// Is this enrolment still the one that a person has? Whatever else is wrong with the home, or with other people's
+    /// records, must not keep somebody in; a record that cannot be read puts nobody out.
+    pub(super) fn stays(&self, name: &Slug, enrolment: &EnrolmentId) -> bool {
+        match self.part.people().get(name) {
+            Ok(Some(person)) => person.status == Status::Active && person.grant.enrolment == *enrolment,
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
     /// Everybody who may come in, as the home says now. After an error all is as before.
     pub(super) fn read(&mut self) -> CliResult<Vec<Enrolled>> {
         let settings = self.context.settings(Role::Server)?;
         let all_limits = limits(&settings)?;
         let announced = places::announced(&settings)?;
         let confirmed_only: bool = settings.value("require-confirmed")?;
+        let in_bucket = shelves::bucket(&settings)?.is_some();
         let people = self.part.people();
         let (mut enrolled, mut offered, mut own_limits) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (name, person) in people.all()? {
@@ -96,7 +107,8 @@ impl Roster {
             let hidden = confirmed_only && person.confirmed.is_none();
             let before = self.offered.get(&enrolment).copied();
             let (now, files) = match before {
-                Some(Offered::Files) if !hidden => (Offered::Files, None),
+                // A folder may be another one by now; what a bucket's address leads to is the same.
+                Some(Offered::Files) if !hidden && in_bucket => (Offered::Files, None),
                 Some(Offered::Nothing) if hidden => (Offered::Nothing, None),
                 _ if hidden => (Offered::Nothing, Some(Arc::new(Nothing) as _)),
                 _ => self.shelf(&settings, &people, &name)?,
@@ -154,7 +166,7 @@ fn tell_refused(context: &Context, name: &Slug, root: &Path, refused: &CliError)
     if !backends::is_url(root) && !root.exists() {
         hint = format!("make it again with `mkdir {}`", root.display());
     }
-    let hint = format!("{hint}; then run `dpex server restart`");
+    let hint = format!("{hint}; then run `dpex server reload`");
     if context.ui.json {
         context.log.record("shelf-refused", &json!({ "person": name.as_str(), "why": why, "hint": hint }));
     } else {
