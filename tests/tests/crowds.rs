@@ -2,23 +2,26 @@
 //! were recorded. Its memory and its handles stay as they are, and people get in and on.
 #![cfg(target_os = "linux")]
 
+#[path = "support/host.rs"]
+mod host;
+
 use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use async_trait::async_trait;
 use dpex_core::engine::Limits;
-use dpex_core::node::{Client, FetchEvent, Host, Record, Server, Stamps, Target, connect};
-use dpex_core::store::{Existing, FileStore};
+use dpex_core::node::{Client, FetchEvent, Server, Target, connect};
+use dpex_core::store::Existing;
 use dpex_core::testing::scripted::Acquaintance;
 use dpex_core::testing::{MemStore, NullSuite};
 use dpex_core::transport::Transport as _;
-use dpex_core::types::{EnrolmentId, Fingerprint, SharePath, Timestamp};
+use dpex_core::types::{Fingerprint, SharePath, Timestamp};
 use dpex_transport_udp::{Options, UdpTransport};
 use tokio::sync::Semaphore;
+
+use host::{Clock, Shelves};
 
 /// A server for these people, and where it is.
 fn serve(people: &[Acquaintance], shelf: &MemStore) -> SocketAddr {
@@ -167,38 +170,5 @@ fn flood(server: SocketAddr, over: &AtomicBool, sent: &AtomicU64, answers: &Atom
             sent.fetch_add(u64::from(socket.send_to(packet, server).is_ok()), Ordering::Relaxed);
         }
         answers.fetch_add(u64::from(socket.recv(&mut answer).is_ok()), Ordering::Relaxed);
-    }
-}
-
-/// One shelf for whoever comes.
-struct Shelves(MemStore);
-
-#[async_trait]
-impl Host for Shelves {
-    fn shelf(&self, _: EnrolmentId) -> Arc<dyn FileStore> {
-        Arc::new(self.0.clone())
-    }
-
-    async fn keep_stamp(&self, _: EnrolmentId, _: Timestamp) {}
-
-    fn record(&self, _: Record) {}
-}
-
-/// Stamps, each later than all before.
-#[derive(Default)]
-struct Clock(Mutex<Option<Timestamp>>);
-
-impl Clock {
-    fn later(&self, now: Timestamp) -> Timestamp {
-        let mut last = self.0.lock().expect("no panic");
-        let next = last.map_or(now, |last| now.max(last.successor()));
-        *last.insert(next)
-    }
-}
-
-#[async_trait]
-impl Stamps for Clock {
-    async fn next(&self, now: Timestamp) -> io::Result<Timestamp> {
-        Ok(self.later(now))
     }
 }

@@ -1,24 +1,27 @@
 //! Every cryptography backend of this build as a client against every other as a server, and against itself: one test
 //! for each pair. Nothing that one side makes (keys, key files, documents, handshakes, records) may show who made it.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+#[path = "support/host.rs"]
+mod host;
+
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
 use dpex_core::conformance::suite::{RSA3072, RSA4096};
 use dpex_core::engine::{ConnectorConfig, EndpointConfig, IDLE_TIMEOUT, Limits, MAX_SESSIONS_PER_PERSON, Person};
 use dpex_core::enrol::{Answer, ClientGrant, Policy, Request, ServerGrant, Terms, words};
 use dpex_core::kdf::hh;
 use dpex_core::keyfile;
-use dpex_core::node::{FetchEvent, Host, Record, Server, Stamps, Target, connect};
+use dpex_core::node::{FetchEvent, Server, Target, connect};
 use dpex_core::seal::{Knock, PairKeys, Peering};
-use dpex_core::store::{Existing, FileStore};
+use dpex_core::store::Existing;
 use dpex_core::suite::{CipherSuite, IdentityKey, random_secret};
 use dpex_core::testing::{MemNet, MemStore};
 use dpex_core::transport::Transport;
-use dpex_core::types::{EnrolmentId, Fingerprint, Secret, SharePath, Timestamp};
+use dpex_core::types::{Fingerprint, Secret, SharePath, Timestamp};
 use tokio::sync::oneshot;
+
+use host::{Clock, Shelves};
 
 type Suite = &'static dyn CipherSuite;
 
@@ -219,32 +222,4 @@ fn peering(client: Fingerprint, server: Fingerprint, grant: &ServerGrant) -> Pee
 
 fn path(text: &str) -> SharePath {
     SharePath::parse(text).expect("a name")
-}
-
-/// One shelf for whoever comes.
-struct Shelves(MemStore);
-
-#[async_trait]
-impl Host for Shelves {
-    fn shelf(&self, _: EnrolmentId) -> Arc<dyn FileStore> {
-        Arc::new(self.0.clone())
-    }
-
-    async fn keep_stamp(&self, _: EnrolmentId, _: Timestamp) {}
-
-    fn record(&self, _: Record) {}
-}
-
-/// Stamps, each later than all before.
-#[derive(Default)]
-struct Clock(Mutex<Option<Timestamp>>);
-
-#[async_trait]
-impl Stamps for Clock {
-    async fn next(&self, now: Timestamp) -> io::Result<Timestamp> {
-        let mut last = self.0.lock().expect("no panic");
-        let next = last.map_or(now, |last| now.max(last.successor()));
-        *last = Some(next);
-        Ok(next)
-    }
 }
