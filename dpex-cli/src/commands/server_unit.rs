@@ -11,10 +11,17 @@ pub(super) fn run(context: &Context, args: &UnitArgs) -> CliResult {
     let program = std::env::current_exe()
         .map_err(|e| CliError::new(Blame::Internal, format!("this program does not know its path: {}", reason(&e))))?;
     let home = context.home.root();
-    if args.launchd {
-        return context.ui.answer(&launchd(&program, home));
+    let mut words = Vec::new();
+    for (flag, path) in [("--config", &context.config), ("--passphrase-file", &context.passphrase_file)] {
+        if let Some(path) = path {
+            let path = std::path::absolute(path).map_err(|e| CliError::disk("find", path, &e))?;
+            words.extend([flag.to_owned(), path.display().to_string()]);
+        }
     }
-    let unit = if args.system { system(&program) } else { user(&program, home) };
+    if args.launchd {
+        return context.ui.answer(&launchd(&program, home, &words));
+    }
+    let unit = if args.system { system(&program, &words) } else { user(&program, home, &words) };
     context.ui.answer(&unit)?;
     context.ui.say(if args.system {
         "Put it into /etc/systemd/system/dpex.service. Its home is /var/lib/dpex: set the server up there first, with\n\
@@ -45,8 +52,10 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 ";
 
-fn service(program: &Path, home: &str) -> String {
-    let program = quoted(program);
+fn service(program: &Path, home: &str, words: &[String]) -> String {
+    let program = on_a_command_line(&program.display().to_string());
+    let words: String = words.iter().map(|word| format!(" {}", on_a_command_line(word))).collect();
+    let home = format!("{home}{words}");
     format!(
         "[Service]\n\
          Type=notify\n\
@@ -70,40 +79,47 @@ fn head(after: &str) -> String {
     )
 }
 
-fn user(program: &Path, home: &Path) -> String {
-    let path = quoted(home);
+fn user(program: &Path, home: &Path, words: &[String]) -> String {
+    let home = home.display().to_string();
+    let path = quoted(&home);
     format!(
         "{}{}{HARDENED}ProtectSystem=strict\nReadWritePaths={path}\nPrivateTmp=yes\n\n[Install]\nWantedBy=default.target\n",
         head("After=default.target"),
-        service(program, &path),
+        service(program, &on_a_command_line(&home), words),
     )
 }
 
-fn system(program: &Path) -> String {
+fn system(program: &Path, words: &[String]) -> String {
     format!(
         "{}{}DynamicUser=yes\nStateDirectory=dpex\nStateDirectoryMode=0700\n{HARDENED}ProtectSystem=strict\nProtectHome=yes\n\
          PrivateTmp=yes\nPrivateDevices=yes\nProtectClock=yes\nProtectControlGroups=yes\nProtectHostname=yes\n\
          ProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectKernelTunables=yes\nProtectProc=invisible\n\
          CapabilityBoundingSet=\n\n[Install]\nWantedBy=multi-user.target\n",
         head("After=network-online.target\nWants=network-online.target"),
-        service(program, "%S/dpex"),
+        service(program, "%S/dpex", words),
     )
 }
 
-/// As systemd reads it: its own signs doubled, spaces kept.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+/// As systemd reads a word: its own signs doubled, spaces kept.
+fn quoted(text: &str) -> String {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
     if plain {
-        return text;
+        return text.to_owned();
     }
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
-    format!("\"{escaped}\"")
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%"))
 }
 
-fn launchd(program: &Path, home: &Path) -> String {
-    let xml = |path: &Path| path.display().to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let words = [xml(program), "--home".into(), xml(home), "server".into(), "serve".into()];
+/// The same in a command, where a dollar sign begins a variable.
+fn on_a_command_line(text: &str) -> String {
+    quoted(text).replace('$', "$$")
+}
+
+fn launchd(program: &Path, home: &Path, more: &[String]) -> String {
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let xml = |path: &Path| escaped(&path.display().to_string());
+    let mut words = vec![xml(program), "--home".into(), xml(home)];
+    words.extend(more.iter().map(|word| escaped(word)));
+    words.extend(["server".into(), "serve".into()]);
     let words: String = words.iter().map(|word| format!("        <string>{word}</string>\n")).collect();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -126,10 +142,18 @@ mod tests {
 
     #[test]
     fn paths_are_written_so_that_the_manager_reads_the_same() {
-        assert_eq!(quoted(Path::new("/usr/bin/dpex")), "/usr/bin/dpex");
-        assert_eq!(quoted(Path::new("/my files/100%$/\"x\"")), "\"/my files/100%%$$/\\\"x\\\"\"");
-        let unit = user(Path::new("/usr/bin/dpex"), Path::new("/home/bob/my files"));
-        assert!(unit.contains("ExecStart=/usr/bin/dpex --home \"/home/bob/my files\" server serve\n"), "{unit}");
-        assert!(launchd(Path::new("/a&b"), Path::new("/h")).contains("<string>/a&amp;b</string>"));
+        assert_eq!(quoted("/usr/bin/dpex"), "/usr/bin/dpex");
+        assert_eq!(quoted("/my files/100%$/\"x\""), "\"/my files/100%%$/\\\"x\\\"\"");
+        assert_eq!(on_a_command_line("/a$b"), "\"/a$$b\"");
+        let words = ["--config".to_owned(), "/etc/my dpex.toml".to_owned()];
+        let unit = user(Path::new("/usr/bin/dpex"), Path::new("/home/bob/my $files"), &words);
+        let line =
+            "ExecStart=/usr/bin/dpex --home \"/home/bob/my $$files\" --config \"/etc/my dpex.toml\" server serve\n";
+        assert!(unit.contains(line) && unit.contains("ReadWritePaths=\"/home/bob/my $files\"\n"), "{unit}");
+        let job = launchd(Path::new("/a&b"), Path::new("/h"), &words);
+        assert!(
+            job.contains("<string>/a&amp;b</string>") && job.contains("<string>/etc/my dpex.toml</string>"),
+            "{job}"
+        );
     }
 }
