@@ -3,6 +3,7 @@
 //! No clock, no sockets, and no RSA: what an identity key has to sign or verify is handed out as a message and its
 //! answer is taken back, because that takes milliseconds and is the engine's to schedule.
 
+mod chain;
 mod cookies;
 mod error;
 mod initiator;
@@ -14,6 +15,7 @@ mod schedule;
 mod secrets;
 mod window;
 
+pub use chain::{Chain, Stepped};
 pub use cookies::{COOKIE_LIFETIME, Cookies};
 pub use error::HandshakeError;
 pub use initiator::{Initiator, Negotiated, Offer, PendingInit, ServerProof, UnsignedInit};

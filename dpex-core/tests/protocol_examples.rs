@@ -132,6 +132,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("CLOSE", written(|out| frame::put_close(out, CloseCode::Revoked, "revoked"))),
         ("PATH_CHALLENGE", written(|out| frame::put_path_challenge(out, *b"12345678"))),
         ("PATH_RESPONSE", written(|out| frame::put_path_response(out, *b"12345678"))),
+        ("RATCHET_OFFER", written(|out| frame::put_ratchet_offer(out, 1, &[0x41; 32]))),
+        ("RATCHET_ANSWER", written(|out| frame::put_ratchet_answer(out, 1, &[0x42; 32]))),
         ("CONTROL", written(|out| frame::put_control(out, 70, b"abc"))),
         ("DATA", written(|out| frame::put_data(out, 2, 1 << 20, b"hello"))),
         ("MAX_DATA", written(|out| frame::put_max_data(out, 8 << 20))),

@@ -146,3 +146,15 @@ fn a_record_is_sealed_and_opened_as_documented() {
     let opened = Opener::new(&SUITE, &secrets, direction).expect("keys").open(now, &mut packet).expect("authentic");
     assert_eq!((opened.pn, &packet[opened.payload]), (1, &b"hello"[..]));
 }
+
+// KEY-10.
+#[test]
+fn a_ratchet_step_is_as_documented() {
+    let stepped = secrets().chain().step(&SUITE, &ee(), &[0x55; 32], &[0x66; 32]);
+    for (direction, expected) in [
+        (Direction::ClientToServer, "ac65fbb7ff3b673bc4fb5a8eba4b4210e87c35079674b98a1cbff3cfa92764be"),
+        (Direction::ServerToClient, "2ac7ef38b44f91b41579f005638a70bb6d94f527447119c7d2c2e1ba73c316a3"),
+    ] {
+        assert_eq!(hex(stepped.traffic(direction).expose()), expected);
+    }
+}

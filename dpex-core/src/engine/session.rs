@@ -9,6 +9,7 @@ mod fetching;
 mod held;
 mod link;
 mod path;
+mod ratchet;
 mod serving;
 
 use std::fmt;
@@ -161,6 +162,8 @@ impl Session {
             }
             Frame::Close { code, text } => self.on_close(code, text),
             Frame::PathChallenge(token) => self.link.on_path_challenge(token),
+            Frame::RatchetOffer { step, share } => return self.link.on_ratchet_offer(now, step, share),
+            Frame::RatchetAnswer { step, share } => self.link.on_ratchet_answer(step, share)?,
             Frame::Control { offset, bytes } => return self.link.control_in.insert(offset, bytes),
             Frame::Data { transfer, offset, bytes } => match &mut self.upper {
                 Upper::Client(f) => return f.handle_data(transfer, offset, bytes, &mut self.link.control_out),
@@ -243,6 +246,9 @@ impl Session {
         // SES-5.
         if now >= self.link.heard + self.idle {
             return self.vanish(CloseCode::Idle, "nothing was heard from the peer");
+        }
+        if self.link.is_ratchet_overdue(now) {
+            return self.close(now, CloseCode::KeyLimit, "the keys were not renewed in time");
         }
         if self.keepalive().is_some_and(|at| now >= at) {
             self.link.ping();
@@ -519,6 +525,18 @@ impl Session {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.link.epoch()
+    }
+
+    /// Shows: how often fresh secrets were agreed on since the handshake.
+    #[must_use]
+    pub fn ratchet_steps(&self) -> u64 {
+        self.link.ratchet_steps()
+    }
+
+    /// From now on a client agrees on fresh secrets after so few bytes, so that a test sees it happen.
+    #[cfg(feature = "testing")]
+    pub fn ratchet_every(&mut self, bytes: u64) {
+        self.link.ratchet_every(bytes);
     }
 
     /// From now on keys are updated after so few packets, so that a test sees it happen.

@@ -8,8 +8,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::kdf::{Prk, hh};
-use crate::suite::CipherSuite;
+use super::chain::Chain;
+use crate::kdf::Prk;
 use crate::types::{Digest, Secret};
 use crate::wire::packet::CID_LEN;
 
@@ -53,8 +53,8 @@ impl Half {
     }
 }
 
-/// The secrets of one session. Drop it once its [`super::Sealer`] and [`super::Opener`] exist and the ids are taken,
-/// or keep it for [`Self::ratchet`] after [`Self::forget_traffic`].
+/// The secrets of one session. Drop it once its [`super::Sealer`], [`super::Opener`] and [`Chain`] exist and the ids are
+/// taken.
 pub struct SessionSecrets {
     th3: Digest,
     c2s: Half,
@@ -110,26 +110,10 @@ impl SessionSecrets {
         self.half(direction).cids.get(usize::try_from(index).ok()?).copied()
     }
 
-    /// Erases the secrets of epoch 0, once a sealer and an opener hold keys made of them.
-    pub fn forget_traffic(&mut self) {
-        self.c2s.traffic = Secret::new([0; 32]);
-        self.s2c.traffic = Secret::new([0; 32]);
-    }
-
-    /// One ratchet step (PROTOCOL.md, section 15): the next epoch's secrets, client to server first. `offer` and
-    /// `answer` are the two shares as they travelled.
+    /// What the first ratchet step starts from.
     #[must_use]
-    pub fn ratchet(
-        &mut self,
-        suite: &dyn CipherSuite,
-        shared: &Secret,
-        offer: &[u8],
-        answer: &[u8],
-    ) -> (Secret, Secret) {
-        let (prk, chain) = Prk::extract(suite, self.chain.expose(), shared);
-        self.chain = chain;
-        let bound = hh(suite, "ratchet", &[self.th3.as_bytes(), offer, answer]);
-        (prk.derive("c2s", bound.as_bytes()), prk.derive("s2c", bound.as_bytes()))
+    pub fn chain(&self) -> Chain {
+        Chain::new(self.th3, self.chain.clone())
     }
 
     fn half(&self, direction: Direction) -> &Half {

@@ -24,7 +24,8 @@ pub use keys::{Acquaintance, Answer, offer};
 pub use raw::Shape;
 pub use server::{BEGINNING, ServerHost};
 
-use crate::seal::{Direction, Opener, PendingInit, ResponseTerms, SessionSecrets, Verdict, open_init};
+use crate::seal::{Chain, Direction, Opener, PendingInit, ResponseTerms, SessionSecrets, Verdict, open_init};
+use crate::suite::{CipherSuite, KeyAgreement};
 use crate::types::Timestamp;
 use crate::wire::frame;
 use crate::wire::message::{self, Message};
@@ -61,6 +62,9 @@ pub struct Scripted {
     pub epoch: u64,
     /// What the victim said.
     pub heard: Heard,
+    suite: &'static dyn CipherSuite,
+    sends: Direction,
+    chain: Chain,
     sealer: RawSealer,
     opener: Opener,
     control_offset: u64,
@@ -126,6 +130,9 @@ impl Scripted {
             next_pn: 0,
             epoch: 0,
             heard: Heard::default(),
+            suite: keys.suite,
+            sends,
+            chain: secrets.chain(),
             sealer: RawSealer::new(keys.suite, secrets, sends),
             opener: Opener::new(keys.suite, secrets, sends.opposite()).expect("keys"),
             control_offset: 0,
@@ -142,6 +149,23 @@ impl Scripted {
     /// A packet in any shape.
     pub fn seal_as(&mut self, shape: &Shape, payload: &[u8]) -> Vec<u8> {
         self.sealer.seal(shape, payload)
+    }
+
+    /// Takes a ratchet step with the victim, of which this side made the share `ours` and the victim has told the other: from
+    /// the next epoch on, both have its secrets.
+    ///
+    /// # Panics
+    /// If the victim's share gives nothing.
+    pub fn step(&mut self, ours: Box<dyn KeyAgreement>, theirs: &[u8; 32]) {
+        let public = ours.public();
+        let shared = ours.agree(theirs).expect("a share");
+        let (offer, answer) = match self.sends {
+            Direction::ClientToServer => (&public, theirs),
+            Direction::ServerToClient => (theirs, &public),
+        };
+        let stepped = self.chain.step(self.suite, &shared, offer, answer);
+        self.sealer.set_secret_after(self.epoch, stepped.traffic(self.sends).clone());
+        self.opener.set_secret(self.epoch + 1, stepped.traffic(self.sends.opposite()).clone());
     }
 
     /// Sends a packet and hears the answer.

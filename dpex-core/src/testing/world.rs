@@ -327,6 +327,11 @@ impl World {
         }
     }
 
+    /// All clients that are connected agree with the server on fresh secrets after so few bytes.
+    pub fn ratchet_every(&mut self, bytes: u64) {
+        self.clients.iter_mut().filter_map(ClientHost::session_mut).for_each(|session| session.ratchet_every(bytes));
+    }
+
     /// The server ends all sessions.
     pub fn shut_down(&mut self) {
         for s in self.server.sessions.values_mut() {

@@ -15,6 +15,8 @@ pub const DATA_OVERHEAD: usize = 1 + 8 + 8 + 2;
 pub const SCRAP: usize = DATA_OVERHEAD + 16;
 /// Bytes of a ZEROS frame, at most: type, transfer, offset, length.
 pub const ZEROS_LEN: usize = 1 + 8 + 8 + 8;
+/// Bytes of a RATCHET_OFFER or RATCHET_ANSWER, at most: type, step, share.
+pub const RATCHET_LEN: usize = 1 + 8 + 32;
 /// Bytes of a CONTROL frame before its content, at most: type, offset, length.
 pub const CONTROL_OVERHEAD: usize = 1 + 8 + 4;
 
@@ -25,6 +27,8 @@ const ACK: u8 = 0x02;
 const CLOSE: u8 = 0x03;
 const PATH_CHALLENGE: u8 = 0x04;
 const PATH_RESPONSE: u8 = 0x05;
+const RATCHET_OFFER: u8 = 0x06;
+const RATCHET_ANSWER: u8 = 0x07;
 const CONTROL: u8 = 0x11;
 const DATA: u8 = 0x12;
 const MAX_DATA: u8 = 0x13;
@@ -117,6 +121,20 @@ pub enum Frame<'a> {
     PathChallenge([u8; 8]),
     /// The bytes of a challenge.
     PathResponse([u8; 8]),
+    /// A client's fresh share for the ratchet step of this number.
+    RatchetOffer {
+        /// Counted from 1.
+        step: u64,
+        /// X25519.
+        share: [u8; 32],
+    },
+    /// The server's share for it.
+    RatchetAnswer {
+        /// The step that is answered.
+        step: u64,
+        /// X25519.
+        share: [u8; 32],
+    },
     /// Part of the control stream.
     Control {
         /// Position of the first byte in the stream.
@@ -178,6 +196,8 @@ pub fn read<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
         }
         PATH_CHALLENGE => Ok(Frame::PathChallenge(r.array()?)),
         PATH_RESPONSE => Ok(Frame::PathResponse(r.array()?)),
+        RATCHET_OFFER => Ok(Frame::RatchetOffer { step: r.varint()?, share: r.array()? }),
+        RATCHET_ANSWER => Ok(Frame::RatchetAnswer { step: r.varint()?, share: r.array()? }),
         CONTROL => {
             let offset = r.varint()?;
             let len = r.varint_len(usize::from(u16::MAX))?;
@@ -282,6 +302,20 @@ pub fn put_path_response(out: &mut Vec<u8>, token: [u8; 8]) {
     out.extend_from_slice(&token);
 }
 
+/// Appends a RATCHET_OFFER.
+pub fn put_ratchet_offer(out: &mut Vec<u8>, step: u64, share: &[u8; 32]) {
+    out.push(RATCHET_OFFER);
+    put_varint(out, step);
+    out.extend_from_slice(share);
+}
+
+/// Appends a RATCHET_ANSWER.
+pub fn put_ratchet_answer(out: &mut Vec<u8>, step: u64, share: &[u8; 32]) {
+    out.push(RATCHET_ANSWER);
+    put_varint(out, step);
+    out.extend_from_slice(share);
+}
+
 /// Appends a CONTROL frame.
 pub fn put_control(out: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     out.push(CONTROL);
@@ -349,6 +383,8 @@ mod tests {
         put_close(&mut out, CloseCode::Revoked, "gone");
         put_path_challenge(&mut out, [1; 8]);
         put_path_response(&mut out, [2; 8]);
+        put_ratchet_offer(&mut out, 1, &[3; 32]);
+        put_ratchet_answer(&mut out, VARINT_MAX, &[4; 32]);
         put_control(&mut out, 70, b"abc");
         put_data(&mut out, 5, 1 << 40, b"xyz");
         put_zeros(&mut out, 5, 1 << 20, 1 << 20);
@@ -362,6 +398,8 @@ mod tests {
                 Frame::Close { code: CloseCode::Revoked, text: "gone" },
                 Frame::PathChallenge([1; 8]),
                 Frame::PathResponse([2; 8]),
+                Frame::RatchetOffer { step: 1, share: [3; 32] },
+                Frame::RatchetAnswer { step: VARINT_MAX, share: [4; 32] },
                 Frame::Control { offset: 70, bytes: b"abc" },
                 Frame::Data { transfer: 5, offset: 1 << 40, bytes: b"xyz" },
                 Frame::Zeros { transfer: 5, offset: 1 << 20, len: 1 << 20 },
@@ -385,7 +423,8 @@ mod tests {
     fn malformed_frames_are_refused() {
         for bytes in [
             &[0x0a][..],                 // no such type
-            &[0x06, 0, 0, 0, 0],         // reserved: nothing negotiated it
+            &[0x08, 0, 0, 0, 0],         // reserved: nothing negotiated it
+            &[RATCHET_OFFER, 1, 2, 3],   // short
             &[0x7f],                     // no such type
             &[CLOSE, 0, 0, 2, b'x'],     // past the end
             &[CLOSE, 0, 0, 1, 0xff],     // not UTF-8

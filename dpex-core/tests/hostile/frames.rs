@@ -41,7 +41,7 @@ fn ack(largest: u64, count: u64, first: u64, rest: &[(u64, u64)]) -> Vec<u8> {
 
 #[test]
 fn every_unknown_and_every_reserved_type_closes_the_session() {
-    for kind in (0x06..=0x10).chain(0x15..=0xff) {
+    for kind in (0x08..=0x10).chain(0x15..=0xff) {
         is_refused_by_both(&[kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &format!("type {kind:#x}"));
     }
     is_refused_by_both(&[0x40, 0x01], "a PING whose type is written in two bytes");
@@ -49,11 +49,12 @@ fn every_unknown_and_every_reserved_type_closes_the_session() {
 
 #[test]
 fn a_frame_past_the_end_of_its_packet_closes_the_session() {
-    let whole: [(&str, &[u8]); 9] = [
+    let whole: [(&str, &[u8]); 10] = [
         ("ACK", &ack(0, 0, 0, &[])),
         ("CLOSE", &[0x03, 0, 0, 2, b'h', b'i']),
         ("PATH_CHALLENGE", &[0x04, 1, 2, 3, 4, 5, 6, 7, 8]),
         ("PATH_RESPONSE", &[0x05, 1, 2, 3, 4, 5, 6, 7, 8]),
+        ("RATCHET_OFFER", &[[0x06, 1], [7; 2]].concat().repeat(9)[..34]),
         ("CONTROL", &[0x11, 0, 2, 0, 0]),
         ("DATA", &[0x12, 0, 0, 0, 2, 1, 1]),
         ("MAX_DATA", &[0x13, 0x80, 0, 0, 9]),

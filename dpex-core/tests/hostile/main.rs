@@ -13,6 +13,7 @@ mod hashes;
 mod load;
 mod offers;
 mod pages;
+mod ratchet;
 mod records;
 mod requests;
 mod strangers;

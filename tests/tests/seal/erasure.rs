@@ -12,7 +12,7 @@ use dpex_core::suite::{
 use dpex_core::types::Secret;
 use dpex_tests::SUITE;
 
-use crate::support::{CLIENT_SIGNATURE, SERVER_SIGNATURE, TERMS, offer, peering, stamp};
+use crate::support::{CLIENT_SIGNATURE, SERVER_SIGNATURE, TERMS, handshake, offer, peering, stamp};
 
 /// Keyed objects alive: MACs (pseudo-random keys among them), ephemeral secrets, record keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,21 @@ fn the_secret_of_an_epoch_is_gone_when_the_next_one_exists() {
     }
 }
 
-// HS-10 and KEY-7: what is dropped is overwritten.
+// KEY-13.
+#[test]
+fn nothing_that_derived_the_secrets_of_a_ratchet_step_is_alive_when_they_exist() {
+    let suite = Census::leak();
+    let mut chain = handshake().0.chain();
+    let before = suite.alive();
+    let [ours, theirs] = [1, 2].map(|n| suite.key_agreement(&Secret::new([n; 32])).expect("a share"));
+    let (offer, answer) = (ours.public(), theirs.public());
+    let shared = ours.agree(&answer).expect("good shares");
+    drop(theirs);
+    let _stepped = chain.step(suite, &shared, &offer, &answer);
+    assert_eq!(suite.alive(), before);
+}
+
+// HS-10, KEY-7 and KEY-13: what is dropped is overwritten.
 #[test]
 fn secrets_are_overwritten_when_they_are_dropped() {
     fn is_erased<T: zeroize::ZeroizeOnDrop>() {}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dpex_core::seal::{HandshakeError, Initiator, Knock, PairKeys, ResponseTerms, Verdict, open_init};
+use dpex_core::seal::{Direction, HandshakeError, Initiator, Knock, PairKeys, ResponseTerms, Verdict, open_init};
 use dpex_core::suite::{Aead, BlockCipher, CipherSuite, CryptoError, Hash, IdentityKey, KeyAgreement, Mac, PublicKey};
 use dpex_core::types::{Secret, Timestamp};
 use dpex_tests::SUITE;
@@ -249,16 +249,19 @@ impl CipherSuite for Stuck {
 
 #[test]
 fn one_ratchet_step_gives_both_sides_the_same_new_secrets_bound_to_the_shares() {
-    let (mut client, mut server) = handshake();
-    let before = client.traffic(dpex_core::seal::Direction::ClientToServer).clone();
+    let (client, server) = handshake();
+    let (mut here, mut there) = (client.chain(), server.chain());
     let shared = Secret::new([0x99; 32]);
-    let (c2s, s2c) = client.ratchet(&SUITE, &shared, b"offer", b"answer");
-    assert_eq!((c2s.clone(), s2c.clone()), server.ratchet(&SUITE, &shared, b"offer", b"answer"));
-    assert_ne!(c2s, s2c);
-    assert_ne!(c2s, before);
-    let again = client.ratchet(&SUITE, &shared, b"offer", b"answer");
-    assert_ne!(again.0, c2s, "the chain moved on");
-    let (mut a, _) = handshake();
-    let (mut b, _) = handshake();
-    assert_ne!(a.ratchet(&SUITE, &shared, b"o", b"a").0, b.ratchet(&SUITE, &shared, b"o", b"a").0);
+    let [up, down] = [Direction::ClientToServer, Direction::ServerToClient];
+    let first = here.step(&SUITE, &shared, b"offer", b"answer");
+    let same = there.step(&SUITE, &shared, b"offer", b"answer");
+    assert_eq!((first.traffic(up), first.traffic(down)), (same.traffic(up), same.traffic(down)));
+    assert_ne!(first.traffic(up), first.traffic(down));
+    assert_ne!(first.traffic(up), client.traffic(up));
+    let again = here.step(&SUITE, &shared, b"offer", b"answer");
+    assert_ne!(again.traffic(up), first.traffic(up), "the chain moved on");
+    let other = there.step(&SUITE, &shared, b"offer", b"another");
+    assert_ne!(other.traffic(up), again.traffic(up), "another answer");
+    let stranger = handshake().0.chain().step(&SUITE, &shared, b"offer", b"answer");
+    assert_ne!(stranger.traffic(up), first.traffic(up), "another session");
 }

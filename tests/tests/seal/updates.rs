@@ -192,20 +192,39 @@ fn both_sides_may_update_at_once() {
     assert_eq!((up.sealer.epoch(), back.sealer.epoch()), (1, 1));
 }
 
+// KEY-10.
 #[test]
-fn a_ratcheted_secret_takes_the_place_of_the_next_epoch() {
+fn the_secret_of_a_ratchet_step_takes_the_place_of_the_next_epochs() {
     let mut wire = Wire::new();
     let old = wire.seal(0);
     let secret = Secret::new([0x77; 32]);
     wire.sealer.set_next_secret(secret.clone());
-    wire.sealer.on_ack(0);
-    wire.sealer.update(wire.now).expect("confirmed");
+    update(&mut wire, 0);
     let new = wire.seal(1);
-    assert_eq!(wire.open(&new), Err(OpenError::Silent), "the opener has not ratcheted");
-    wire.opener.set_next_secret(secret);
+    assert_eq!(wire.open(&new), Err(OpenError::Silent), "the opener has not stepped");
+    wire.opener.set_secret(1, secret);
     assert!(open_changed(&mut wire, &new));
     assert_eq!(wire.open(&old), Ok(0));
     let mut packet = [0; 40];
     wire.sealer.seal_in_place(&CID, 2, &mut packet).expect("sealed");
     assert_eq!(wire.open(&packet), Ok(2));
+}
+
+// KEY-10.
+#[test]
+fn the_secret_of_the_epoch_after_next_waits_for_the_next_one() {
+    let mut wire = Wire::new();
+    wire.seal(0);
+    update(&mut wire, 0);
+    let next = wire.seal(1);
+    let secret = Secret::new([0x77; 32]);
+    wire.opener.set_secret(2, secret.clone());
+    wire.sealer.set_next_secret(secret);
+    assert!(open_changed(&mut wire, &next), "the epoch between is as it would have been");
+    update(&mut wire, 1);
+    let after = wire.seal(2);
+    assert!(open_changed(&mut wire, &after));
+    update(&mut wire, 2);
+    let third = wire.seal(3);
+    assert!(open_changed(&mut wire, &third), "and those after it derive from it");
 }

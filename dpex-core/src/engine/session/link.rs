@@ -5,15 +5,16 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::path::{Moved, Paths};
+use super::ratchet::{Offered, Ratchet};
 use crate::recovery::{
     Ack, BASE, Bbr, Controller, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
     SizeSearch,
 };
-use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets};
+use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets, Stepped};
 use crate::suite::{CipherSuite, CryptoError};
-use crate::transfer::{ControlReceiver, ControlSender};
+use crate::transfer::{Accepted, ControlReceiver, ControlSender, Violation};
 use crate::types::RangeSet;
-use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES, SCRAP};
+use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES, RATCHET_LEN, SCRAP};
 use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
 
 /// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
@@ -21,6 +22,10 @@ const INITIAL_RTT: Duration = Duration::from_millis(333);
 
 /// How long an address has to answer a challenge, at least (PTH-4).
 const CHALLENGE_WAIT: Duration = Duration::from_secs(1);
+
+/// What [`Link`] may put into a packet by itself besides the control stream, in bytes: PATH_RESPONSE, MAX_CONTROL, a share
+/// and PING.
+const OWN_FRAMES: usize = 9 + 9 + RATCHET_LEN + 1;
 
 /// What an eliciting packet carried, and what is to be done if it is lost.
 #[derive(Debug, Default)]
@@ -39,6 +44,7 @@ pub(super) enum Piece {
     Data { transfer: u64, range: Range<u64> },
     MaxData,
     MaxControl,
+    Ratchet,
 }
 
 /// A packet under construction at the end of a segment buffer.
@@ -65,9 +71,8 @@ impl Draft<'_> {
 
 pub(super) struct Link {
     suite: &'static dyn CipherSuite,
-    /// Only a server follows its peer to another address: what a client speaks to is the server's own place.
     paths: Paths,
-    follows: bool,
+    sends: Direction,
     max_datagram: usize,
     pub(super) rtt: RttEstimator,
     pub(super) control_out: ControlSender,
@@ -82,6 +87,7 @@ pub(super) struct Link {
     cid: [u8; 8],
     sealer: Sealer,
     opener: Opener,
+    ratchet: Ratchet,
     sent: SentPackets<Contents>,
     received: Received,
     controller: Box<dyn Controller>,
@@ -119,7 +125,7 @@ impl Link {
         let mut link = Self {
             suite,
             paths: Paths::new(peer),
-            follows: sends == Direction::ServerToClient,
+            sends,
             max_datagram,
             rtt: RttEstimator::new(INITIAL_RTT),
             control_out: ControlSender::default(),
@@ -132,6 +138,7 @@ impl Link {
             cid: secrets.cid(sends, 0).ok_or(CryptoError::Internal)?,
             sealer: Sealer::new(now, suite, secrets, sends)?,
             opener: Opener::new(suite, secrets, sends.opposite())?,
+            ratchet: Ratchet::new(now, suite, secrets, sends),
             sent: SentPackets::new(),
             received: Received::new(),
             controller: Box::new(Bbr::new(BASE)),
@@ -153,12 +160,51 @@ impl Link {
     pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Result<Opened, OpenError> {
         let opened = self.opener.open(now, packet)?;
         self.heard = now;
+        self.ratchet.count(packet.len());
         if opened.key_phase_changed {
             self.opener.discard_previous_at(now + self.pto() * 3);
             // A failure here is met again, and reported, when the next packet is sealed.
+            let epoch = self.sealer.epoch();
             let _ = self.sealer.follow(now, self.opener.epoch());
+            if self.sealer.epoch() > epoch && self.ratchet.is_answered() {
+                self.ratchet.on_entered(now);
+            }
         }
         Ok(opened)
+    }
+
+    /// A client offers a ratchet step.
+    pub(super) fn on_ratchet_offer(&mut self, now: Instant, step: u64, share: [u8; 32]) -> Result<Accepted, Violation> {
+        match self.ratchet.on_offer(now, step, share)? {
+            Offered::Known => Ok(Accepted::Yes),
+            Offered::NotNow => Ok(Accepted::No),
+            Offered::Step(stepped) => {
+                self.on_stepped(&stepped);
+                Ok(Accepted::Yes)
+            }
+        }
+    }
+
+    /// The server answers the step that was offered.
+    pub(super) fn on_ratchet_answer(&mut self, step: u64, share: [u8; 32]) -> Result<(), Violation> {
+        if let Some(stepped) = self.ratchet.on_answer(step, share)? {
+            self.on_stepped(&stepped);
+            // In the step's epoch, or to have the current key confirmed first.
+            self.ping = true;
+        }
+        Ok(())
+    }
+
+    /// The epoch after the one that this side seals in is the step's (KEY-10).
+    fn on_stepped(&mut self, stepped: &Stepped) {
+        let sends = self.sends;
+        self.sealer.set_next_secret(stepped.traffic(sends).clone());
+        self.opener.set_secret(self.sealer.epoch() + 1, stepped.traffic(sends.opposite()).clone());
+    }
+
+    /// Was the session for too long without a ratchet step (KEY-12)?
+    pub(super) fn is_ratchet_overdue(&self, now: Instant) -> bool {
+        self.ratchet.is_overdue(now)
     }
 
     /// An opened packet's content was taken: it will be acknowledged.
@@ -173,11 +219,11 @@ impl Link {
         delay: Duration,
         ranges: Vec<Range<u64>>,
         mut settle: impl FnMut(Piece, Fate),
-    ) -> Result<(), crate::transfer::Violation> {
+    ) -> Result<(), Violation> {
         let largest = ranges.first().map_or(0, |r| r.end - 1);
         let ack = Ack { largest, delay, ranges };
         let outcome = self.sent.on_ack(now, &ack, &mut self.rtt);
-        let outcome = outcome.map_err(|_| crate::transfer::Violation("acknowledgement of a packet never sent"))?;
+        let outcome = outcome.map_err(|_| Violation("acknowledgement of a packet never sent"))?;
         outcome.inform(now, &mut *self.controller);
         self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
         for packet in outcome.acked {
@@ -194,6 +240,8 @@ impl Link {
             }
         }
         self.on_lost(now, outcome.lost, &mut settle);
+        // The server follows when it hears of it, which may not wait for the next request (KEY-11).
+        self.ping |= self.ratchet.is_agreed() && self.sealer.is_confirmed();
         Ok(())
     }
 
@@ -221,7 +269,8 @@ impl Link {
             (Piece::Control(range), Fate::Arrived) => self.control_out.on_acked(range),
             (Piece::Control(range), Fate::Lost) => self.control_out.on_lost(range),
             (Piece::MaxControl, Fate::Lost) => self.max_control_due = true,
-            (Piece::MaxControl, Fate::Arrived) => {}
+            (Piece::Ratchet, Fate::Lost) => self.ratchet.on_lost(),
+            (Piece::MaxControl | Piece::Ratchet, Fate::Arrived) => {}
             (piece @ (Piece::Data { .. } | Piece::MaxData), fate) => settle(piece, fate),
         }
     }
@@ -231,9 +280,10 @@ impl Link {
         self.paths.current()
     }
 
-    /// A packet was opened: has the peer moved (PTH-2)?
+    /// A packet was opened: has the peer moved (PTH-2)? Only a server follows: what a client speaks to is the server's own
+    /// place.
     pub(super) fn on_heard_from(&mut self, now: Instant, from: SocketAddr, pn: u64, bytes: usize) {
-        if !self.follows {
+        if self.sends == Direction::ClientToServer {
             return;
         }
         let is_newest = self.opener.highest() == Some(pn);
@@ -326,7 +376,8 @@ impl Link {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let timers =
             [self.sent.timeout(&self.rtt), self.received.timeout(), self.opener.poll_timeout(), self.paced_until];
-        timers.into_iter().chain([self.paths.poll_timeout()]).flatten().min()
+        let ratchet = Some(self.ratchet.poll_timeout());
+        timers.into_iter().chain([self.paths.poll_timeout(), ratchet]).flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, mut settle: impl FnMut(Piece, Fate)) {
@@ -356,7 +407,11 @@ impl Link {
 
     /// Has this half anything of its own that must be acknowledged?
     fn has_eliciting(&self) -> bool {
-        self.ping || self.path_response.is_some() || self.max_control_due || self.control_out.has_unsent()
+        self.ping
+            || self.path_response.is_some()
+            || self.max_control_due
+            || self.ratchet.is_due()
+            || self.control_out.has_unsent()
     }
 
     /// Appends one packet to `out`; `more` says whether the upper half has eliciting frames, `fill` writes them.
@@ -368,6 +423,7 @@ impl Link {
         more: bool,
         fill: impl FnOnce(&mut Draft<'_>),
     ) -> Result<bool, SealError> {
+        self.ratchet.poll(now);
         let wanted = more || self.has_eliciting();
         let permit = self.permit(now, wanted, out.is_empty());
         let may_ack = self.received.ack_now() || (self.received.pending() && permit == Permit::Yes);
@@ -476,11 +532,10 @@ impl Link {
     }
 
     fn seal(&mut self, now: Instant, packet: &mut [u8], eliciting: bool, contents: Contents) -> Result<(), SealError> {
-        if self.sealer.update_due(now) {
-            self.sealer.update(now)?;
-        }
+        self.update_keys(now)?;
         self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), packet)?;
         self.sent_bytes += packet.len() as u64;
+        self.ratchet.count(packet.len());
         if contents.size_test {
             self.sent.on_size_probe_sent(now, packet.len(), contents);
         } else {
@@ -496,9 +551,21 @@ impl Link {
         Ok(())
     }
 
+    /// Moves to the next epoch, if that is due and allowed.
+    fn update_keys(&mut self, now: Instant) -> Result<(), SealError> {
+        if self.ratchet.is_agreed() && self.sealer.is_confirmed() {
+            self.sealer.update(now)?;
+            self.ratchet.on_entered(now);
+        } else if self.sealer.update_due(now) && !self.ratchet.holds() {
+            self.sealer.update(now)?;
+        }
+        Ok(())
+    }
+
     fn put_ack(&mut self, now: Instant, draft: &mut Draft<'_>) {
         let Some(ack) = self.received.ack(now, MAX_ACK_RANGES) else { return };
-        let room = draft.room();
+        // However many ranges there are, they leave room for what follows.
+        let room = draft.room().saturating_sub(OWN_FRAMES);
         if frame::put_ack(draft.out, ack.delay, &ack.ranges, room) > 0 {
             draft.contents.ack = Some(ack.largest);
         }
@@ -512,6 +579,9 @@ impl Link {
         if std::mem::take(&mut self.max_control_due) {
             frame::put_max_control(draft.out, self.control_in.limit());
             draft.note(Piece::MaxControl);
+        }
+        if self.ratchet.put(draft.out) {
+            draft.note(Piece::Ratchet);
         }
         while draft.room() > CONTROL_OVERHEAD {
             let Some((offset, bytes)) = self.control_out.take(draft.room() - CONTROL_OVERHEAD) else { break };
@@ -547,6 +617,15 @@ impl Link {
 
     pub(super) fn epoch(&self) -> u64 {
         self.sealer.epoch()
+    }
+
+    pub(super) fn ratchet_steps(&self) -> u64 {
+        self.ratchet.steps()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn ratchet_every(&mut self, bytes: u64) {
+        self.ratchet.set_every_bytes(bytes);
     }
 
     #[cfg(feature = "testing")]

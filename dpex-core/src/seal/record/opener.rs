@@ -52,6 +52,8 @@ pub struct Opener {
     next_secret: Secret,
     /// The next epoch's keys and the secret after it, once a packet asked for them.
     next: Option<(EpochKeys, Secret)>,
+    /// A later epoch whose secret does not derive from the one before it.
+    stepped: Option<(u64, Secret)>,
     failed: u64,
 }
 
@@ -85,6 +87,7 @@ impl Opener {
             discard_previous_at: None,
             next_secret,
             next: None,
+            stepped: None,
             failed: 0,
         })
     }
@@ -181,6 +184,14 @@ impl Opener {
             self.next_secret = secret;
             self.epoch += 1;
             self.epoch_pn = Some(pn);
+            self.take_stepped();
+        }
+    }
+
+    fn take_stepped(&mut self) {
+        if let Some((_, secret)) = self.stepped.take_if(|(epoch, _)| *epoch == self.epoch + 1) {
+            self.next_secret = secret;
+            self.next = None;
         }
     }
 
@@ -224,10 +235,12 @@ impl Opener {
         }
     }
 
-    /// A ratchet step: the next epoch's secret is this one instead of the one derived from the current.
-    pub fn set_next_secret(&mut self, secret: Secret) {
-        self.next_secret = secret;
-        self.next = None;
+    /// A ratchet step: this is the secret of `epoch`, which has not begun, instead of the one that derives from the epoch
+    /// before it. A side may learn of it one epoch early: when its peer has updated and it has seen nothing of that yet
+    /// (KEY-10).
+    pub fn set_secret(&mut self, epoch: u64, secret: Secret) {
+        self.stepped = Some((epoch, secret));
+        self.take_stepped();
     }
 }
 

@@ -161,6 +161,12 @@ impl Sealer {
         self.confirmed |= (self.first_pn..self.next_pn).contains(&pn);
     }
 
+    /// Does the peer have the current key? Only then may an [`Self::update`] follow.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
     /// Has the key done enough, and does the peer have it? Then [`Self::update`].
     #[must_use]
     pub fn update_due(&self, now: Instant) -> bool {

@@ -44,6 +44,8 @@ fn written(frame: &Frame<'_>) -> Vec<u8> {
         Frame::Close { code, text } => frame::put_close(&mut out, code, text),
         Frame::PathChallenge(token) => frame::put_path_challenge(&mut out, token),
         Frame::PathResponse(token) => frame::put_path_response(&mut out, token),
+        Frame::RatchetOffer { step, ref share } => frame::put_ratchet_offer(&mut out, step, share),
+        Frame::RatchetAnswer { step, ref share } => frame::put_ratchet_answer(&mut out, step, share),
         Frame::Control { offset, bytes } => frame::put_control(&mut out, offset, bytes),
         Frame::Data { transfer, offset, bytes } => frame::put_data(&mut out, transfer, offset, bytes),
         Frame::Zeros { transfer, offset, len } => frame::put_zeros(&mut out, transfer, offset, len),

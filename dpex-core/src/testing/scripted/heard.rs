@@ -28,6 +28,10 @@ pub struct Heard {
     pub data: Vec<HeardData>,
     /// PATH_RESPONSE frames.
     pub path_responses: Vec<[u8; 8]>,
+    /// Steps and shares of RATCHET_OFFER frames.
+    pub offers: Vec<(u64, [u8; 32])>,
+    /// Steps and shares of RATCHET_ANSWER frames.
+    pub answers: Vec<(u64, [u8; 32])>,
     /// The highest MAX_DATA.
     pub max_data: u64,
     /// The highest MAX_CONTROL.
@@ -75,6 +79,8 @@ impl Heard {
             }
             Frame::Close { code, text } => self.closes.push((code, text.to_owned())),
             Frame::PathResponse(token) => self.path_responses.push(token),
+            Frame::RatchetOffer { step, share } => self.offers.push((step, share)),
+            Frame::RatchetAnswer { step, share } => self.answers.push((step, share)),
             Frame::Control { offset, bytes } => {
                 let at = usize::try_from(offset).expect("a short stream");
                 let end = at + bytes.len();

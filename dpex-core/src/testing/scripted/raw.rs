@@ -38,13 +38,24 @@ impl RawSealer {
         }
     }
 
-    pub(super) fn seal(&mut self, shape: &Shape, payload: &[u8]) -> Vec<u8> {
-        let epoch = usize::try_from(shape.epoch).expect("a test has few epochs");
-        while self.keys.len() <= epoch {
+    /// The epoch after this one has this secret.
+    pub(super) fn set_secret_after(&mut self, epoch: u64, secret: Secret) {
+        self.derive_up_to(epoch);
+        debug_assert_eq!(self.keys.len() as u64, epoch + 1, "later keys were used already");
+        self.next = secret;
+    }
+
+    fn derive_up_to(&mut self, epoch: u64) {
+        while self.keys.len() as u64 <= epoch {
             let traffic = TrafficSecret::new(self.suite, &self.next);
             self.keys.push((self.suite.aead(&traffic.key()).expect("a key"), traffic.iv()));
             self.next = traffic.next();
         }
+    }
+
+    pub(super) fn seal(&mut self, shape: &Shape, payload: &[u8]) -> Vec<u8> {
+        let epoch = usize::try_from(shape.epoch).expect("a test has few epochs");
+        self.derive_up_to(shape.epoch);
         let (aead, iv) = self.keys.get_mut(epoch).expect("made above");
         let cid = self.cids[usize::try_from(shape.cid).expect("an index")];
         let flags = u8::from(shape.epoch % 2 == 1) ^ shape.flags;

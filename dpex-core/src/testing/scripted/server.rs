@@ -136,6 +136,11 @@ impl ServerHost {
         self.guests.values().map(|guest| &*guest.session)
     }
 
+    /// Its sessions, to be changed.
+    pub fn sessions_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.guests.values_mut().map(|guest| &mut *guest.session)
+    }
+
     /// What the sessions told since this was asked last.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events).into_iter().map(|(_, event)| event).collect()
