@@ -183,6 +183,15 @@ Examples:  dpex server set alice --until 2027-01-31 --limit 5M --sessions 2
     /// End a person's access, and what they are fetching just now; their files stay
     #[command(after_help = "`dpex server add FILE --replace` lets them in again, with a new answer.")]
     Revoke(PersonArgs),
+    /// Give people new secrets in place of those that travelled in the answer, the next time they connect
+    #[command(after_help = "\
+A running server does so by itself every 90 days. The old secret works until the new one is used. With
+--knock the secret that all clients share is changed, which somebody whose access was ended still has:
+the old one works until everybody has come with the new one.
+
+Examples:  dpex server rekey alice
+           dpex server rekey --all --knock")]
+    Rekey(RekeyArgs),
     /// Serve until Ctrl-C
     Serve(ServeArgs),
     /// Serve in the background
@@ -464,6 +473,24 @@ pub(crate) struct PersonArgs {
     /// The person, as `dpex server clients` lists them
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+}
+
+/// `dpex server rekey`
+#[derive(Args, Debug)]
+#[group(id = "whose", required = true, multiple = true, args = ["names", "all", "knock"])]
+pub(crate) struct RekeyArgs {
+    /// The people, as `dpex server clients` lists them
+    #[arg(value_name = "NAME", conflicts_with = "all")]
+    pub(crate) names: Vec<String>,
+    /// Everybody who may come in
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The secret of the first gate, which all share
+    #[arg(long)]
+    pub(crate) knock: bool,
+    /// Also if some have not come since it was changed the last time: they lose their access
+    #[arg(long, requires = "knock")]
+    pub(crate) anyway: bool,
 }
 
 /// `dpex server serve`

@@ -25,6 +25,7 @@ mod server_confirm;
 mod server_init;
 mod server_log;
 mod server_path;
+mod server_rekey;
 mod server_reload;
 mod server_revoke;
 mod server_serve;
@@ -110,7 +111,16 @@ pub(crate) fn run(cli: Cli, ui: Ui, log: &Log) -> CliResult {
 
 /// Writes down what the owner has done. That it could not be is said, and undoes nothing.
 fn write_down(context: &Context, part: &Part, kind: &'static str, person: &str, fields: Value) {
-    let entry = Entry { at: context.now(), kind, person: Some(person.to_owned()), fields };
+    write_entry(context, part, kind, Some(person.to_owned()), fields);
+}
+
+/// The same of something that concerns nobody in particular.
+fn write_down_of_nobody(context: &Context, part: &Part, kind: &'static str, fields: Value) {
+    write_entry(context, part, kind, None, fields);
+}
+
+fn write_entry(context: &Context, part: &Part, kind: &'static str, person: Option<String>, fields: Value) {
+    let entry = Entry { at: context.now(), kind, person, fields };
     if let Err(error) = part.audit().append(&[entry]) {
         context.ui.say(&format!("It is done, and could not be written in the log: {}", error.message()));
     }
@@ -138,6 +148,7 @@ fn server(context: &Context, command: ServerCommand) -> CliResult {
         ServerCommand::Path(args) => server_path::run(context, &args),
         ServerCommand::Set(args) => server_set::run(context, &args),
         ServerCommand::Revoke(args) => server_revoke::run(context, &args),
+        ServerCommand::Rekey(args) => server_rekey::run(context, &args),
         ServerCommand::Serve(args) => server_serve::run(context, &args),
         ServerCommand::Start(args) => server_start::run(context, &args),
         ServerCommand::Stop => server_stop::run(context),

@@ -10,6 +10,7 @@
 
 mod audit;
 mod fetched;
+mod gate;
 mod identity;
 mod lock;
 mod modes;
@@ -35,6 +36,7 @@ use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use audit::{Audit, Entry, Fault};
 pub(crate) use fetched::{Fetched, Ledger};
+pub(crate) use gate::Gate;
 pub(crate) use identity::{load_identity, store_identity};
 pub(crate) use lock::Lock;
 pub(crate) use passphrase::{
@@ -147,8 +149,8 @@ impl Part {
     }
 
     /// A server's secret that all its clients share, the first gate's.
-    pub(crate) fn knock_file(&self) -> PathBuf {
-        self.dir.join("knock.key")
+    pub(crate) fn gate(&self) -> Gate {
+        Gate::new(self.dir.join("knock.key"), self.dir.join("knock.former"))
     }
 
     /// Has `init` been run to its end? The identity is the last thing it writes.
@@ -191,16 +193,6 @@ impl Part {
                 .hint("stop it first, or give this one a home of its own with --home DIR")
         };
         Lock::try_take(&self.state().join("serving"))?.ok_or_else(busy)
-    }
-
-    /// The first gate's secret.
-    pub(crate) fn knock(&self) -> CliResult<Secret<32>> {
-        let path = self.knock_file();
-        let damaged = || {
-            CliError::usage(format!("{} is gone or damaged", path.display()))
-                .hint("put the file back from a backup; with a new one everybody would have to enrol again")
-        };
-        secret_of(&path)?.ok_or_else(damaged)
     }
 
     /// The secret that keys the versions of files, made when it is first needed. Losing it costs resumed transfers

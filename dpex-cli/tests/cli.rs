@@ -41,6 +41,8 @@ mod objects;
 mod output;
 #[path = "cli/proxy.rs"]
 mod proxy;
+#[path = "cli/rekeys.rs"]
+mod rekeys;
 #[path = "cli/running.rs"]
 mod running;
 #[path = "cli/settings.rs"]

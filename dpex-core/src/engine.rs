@@ -18,8 +18,8 @@ pub use connector::{Connector, ConnectorConfig, ConnectorEvent};
 pub use crypto::{CryptoDone, CryptoJob, JobId};
 pub use disk::{DiskReply, DiskRequest, Found, Useless, WriteError};
 pub use endpoint::{
-    Counters, Crowded, Endpoint, EndpointConfig, EndpointEvent, MAX_PEOPLE, MAX_SESSIONS_PER_PERSON, Person, Rejection,
-    SessionId,
+    Counters, Crowded, Endpoint, EndpointConfig, EndpointEvent, FormerKnock, MAX_PEOPLE, MAX_SESSIONS_PER_PERSON,
+    NextKey, Person, Rejection, SessionId,
 };
 pub use session::{
     CloseReason, Closer, Event, Failure, IDLE_TIMEOUT, Limits, Role, Sending, Session, SessionConfig, SessionTransmit,

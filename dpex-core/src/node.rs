@@ -14,7 +14,7 @@ mod session;
 mod small;
 mod values;
 
-pub use client::{Client, ConnectError, Stamps, Target, connect};
+pub use client::{Client, ConnectError, News, Stamps, Target, connect};
 pub use fetch::{Fetch, FetchEvent, Fetches};
 pub use hashing::hash_of;
 pub use listing::{ListError, MAX_LISTING, MAX_LISTING_BYTES};

@@ -14,6 +14,7 @@ mod responder;
 mod schedule;
 mod secrets;
 mod window;
+mod wrap;
 
 pub use chain::{Chain, Stepped};
 pub use cookies::{COOKIE_LIFETIME, Cookies};
@@ -29,3 +30,4 @@ pub use responder::{OpenedInit, ResponseTerms, UnsignedResp, Verdict, open_init}
 pub use schedule::{Stage0, Stage1, Stage2, TrafficSecret};
 pub use secrets::{CIDS, Direction, SessionSecrets};
 pub use window::{REPLAY_WINDOW, ReplayWindow};
+pub use wrap::{Kind, WRAPPED_LEN, Wrap};

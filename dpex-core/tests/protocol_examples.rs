@@ -102,6 +102,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("got", Message::Got { id: 2, root }),
         ("fail", Message::Fail { id: 3, code: FailCode::NotFound, text: "no such file".into(), used: 0 }),
         ("cancel", Message::Cancel { id: 3 }),
+        ("renew", Message::Renew { psk: Some([0x42; 60]), knock: None }),
         ("endpoints", Message::Endpoints { places: vec![("files.example.org".into(), 9473)] }),
         ("notice", Message::Notice { text: "back at nine".into() }),
     ]

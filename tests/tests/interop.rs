@@ -158,6 +158,7 @@ async fn session(client: Suite, server: Suite) {
     let own = peering(grant.client, dpex_core::enrol::fingerprint(server, bob.public().spki()), &grant);
     let person = Person {
         pair: PairKeys::new(server, &grant.psk, &own),
+        next: None,
         key: grant.client_key(server).expect("a good key"),
         last_stamp: Timestamp::EPOCH,
         first_use_before: Some(grant.first_use_before),
@@ -168,6 +169,7 @@ async fn session(client: Suite, server: Suite) {
         suite: server,
         identity: bob,
         knock: Arc::new(Knock::new(server, &Secret::new(KNOCK))),
+        former_knock: None,
         max_udp_payload: 65_000,
         idle: IDLE_TIMEOUT,
         limits: Limits::default(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dpex_core::engine::{CloseReason, Closer, ConnectorConfig, IDLE_TIMEOUT, Limits};
-use dpex_core::enrol::{Endpoint, Host, Slug};
-use dpex_core::node::{self, Client, ConnectError};
+use dpex_core::enrol::{ClientGrant, Endpoint, Host, Slug};
+use dpex_core::node::{self, Client, ConnectError, News};
 use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::suite::{CipherSuite, IdentityKey};
 use dpex_core::types::{EnrolmentId, Fingerprint, Timestamp};
@@ -59,32 +59,56 @@ impl Prospect {
         Ok(Self { part, name, known, suite, identity })
     }
 
-    /// Remembers where the server says it is found from now on, if that is news. Whatever comes in the way is no failure of
-    /// the command: it will be told again.
+    /// Remembers what the server says of itself: where it is found from now on, and with which secrets. Whatever comes in the
+    /// way is no failure of the command: it will be told again.
     pub(super) async fn learn(&self, context: &Context, client: &Client) {
-        let Some(endpoints) = client.endpoints().filter(|told| *told != self.known.grant.endpoints) else { return };
-        let (part, name, enrolment) = (self.part.clone(), self.name.clone(), self.known.grant.enrolment);
-        let shown = endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let kept = tokio::task::spawn_blocking(move || -> CliResult<bool> {
-            let _lock = part.lock()?;
-            let Some(mut known) = part.servers().get(&name)? else { return Ok(false) };
-            let is_news = known.grant.enrolment == enrolment && known.grant.endpoints != endpoints;
-            if is_news {
-                known.grant.endpoints = endpoints;
-                part.servers().put(&name, &known)?;
-            }
-            Ok(is_news)
-        });
-        if let Ok(Ok(true)) = kept.await {
-            context.ui.say(&format!("`{}` is found at {} from now on", self.name, escape(&shown)));
+        let News { endpoints, psk, knock } = client.news();
+        if endpoints.is_none() && psk.is_none() && knock.is_none() {
+            return;
         }
+        let (part, name, enrolment) = (self.part.clone(), self.name.clone(), self.known.grant.enrolment);
+        let kept = tokio::task::spawn_blocking(move || -> CliResult<Option<KnownServer>> {
+            let _lock = part.lock()?;
+            let Some(mut known) = part.servers().get(&name)? else { return Ok(None) };
+            let before = known.grant.clone();
+            if before.enrolment != enrolment {
+                return Ok(None);
+            }
+            let grant = &mut known.grant;
+            grant.endpoints = endpoints.unwrap_or_else(|| before.endpoints.clone());
+            // In one step with the rest, and in place of the old ones, which the server drops when these are used (ENR-27).
+            grant.psk = psk.unwrap_or_else(|| before.psk.clone());
+            grant.knock = knock.unwrap_or_else(|| before.knock.clone());
+            if *grant == before {
+                return Ok(None);
+            }
+            part.servers().put(&name, &known)?;
+            Ok(Some(known))
+        });
+        if let Ok(Ok(Some(known))) = kept.await {
+            let now = known.grant;
+            if now.endpoints != self.known.grant.endpoints {
+                let shown = now.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                context.ui.say(&format!("`{}` is found at {} from now on", self.name, escape(&shown)));
+            }
+            if now.psk != self.known.grant.psk || now.knock != self.known.grant.knock {
+                context.ui.detail(&format!("`{}` has given new secrets for the next time", self.name));
+            }
+        }
+    }
+
+    /// The grant as it is now: another command may have been told news since this one began.
+    fn grant(&self) -> ClientGrant {
+        let now = self.part.servers().get(&self.name).ok().flatten().map(|known| known.grant);
+        now.filter(|grant| grant.enrolment == self.known.grant.enrolment).unwrap_or_else(|| self.known.grant.clone())
     }
 
     /// Connects, trying one address after the other.
     pub(super) async fn connect(&self, context: &Context, settings: &Settings) -> CliResult<Client> {
         let waiting = Waiting::begin(context.ui, &format!("connecting to {}", self.name));
         let mut failure = None;
-        for endpoint in &self.known.grant.endpoints {
+        let grant = self.grant();
+        for endpoint in &grant.endpoints {
             let addresses = match resolve(endpoint).await {
                 Ok(addresses) => addresses,
                 Err(e) => {
@@ -94,7 +118,7 @@ impl Prospect {
             };
             for address in addresses {
                 context.ui.detail(&format!("trying {address}"));
-                match self.connect_to(settings, endpoint, address).await {
+                match self.connect_to(settings, &grant, endpoint, address).await {
                     Ok(client) => {
                         drop(waiting);
                         warn_of_skew(context, &client);
@@ -108,8 +132,13 @@ impl Prospect {
         Err(failure.unwrap_or_else(|| CliError::new(Blame::NoAnswer, format!("{} has no address", self.name))))
     }
 
-    async fn connect_to(&self, settings: &Settings, endpoint: &Endpoint, server: SocketAddr) -> CliResult<Client> {
-        let grant = &self.known.grant;
+    async fn connect_to(
+        &self,
+        settings: &Settings,
+        grant: &ClientGrant,
+        endpoint: &Endpoint,
+        server: SocketAddr,
+    ) -> CliResult<Client> {
         let peering = Peering {
             server: grant.server,
             client: grant.client,

@@ -70,7 +70,7 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
         },
         Change::New(name) | Change::Replace(name) => {
             let identity = load_identity(suite, &part.identity_file())?;
-            let knock = part.knock()?;
+            let knock = part.gate().knock()?;
             let (answer, grant) = Answer::create(suite, &*identity, &request, &knock, &answer_terms, context.now())
                 .map_err(|e| documents::not_made(&e).while_trying(&doing))?;
             // Terms that were set stay, but for a last day that is over.
@@ -78,7 +78,7 @@ pub(super) fn run(context: &Context, args: &AddArgs) -> CliResult {
             let mut terms = before.unwrap_or_default();
             terms.until = until.or(terms.until.filter(|until| *until > context.now()));
             let answer = answer.to_json();
-            let person = Person { status: Status::Active, confirmed: None, terms, answer, grant };
+            let person = Person::new(terms, answer, grant);
             people.put(name, &person)?;
             (name.clone(), person)
         }
@@ -116,6 +116,10 @@ fn change(request: &Request, known: &[(Slug, Person)], args: &AddArgs) -> CliRes
             return Ok(Change::Replace(name.clone()));
         }
         return match person.status {
+            Status::Active if person.grant.request_hash == *request.hash() && person.answer.is_empty() => {
+                let message = format!("`{name}` is enrolled, and the secrets of that answer were renewed since");
+                Err(CliError::usage(message).hint("if they lost theirs, run it again with --replace"))
+            }
             Status::Active if person.grant.request_hash == *request.hash() => Ok(Change::Same(name.clone())),
             Status::Active => Err(CliError::usage(format!("`{name}` is enrolled already, with another request"))
                 .hint("ask whether they made a new one; then run it again with --replace, which keeps their files")),

@@ -1,10 +1,8 @@
 //! `dpex server init`: the identity, the shared gate secret, and a commented settings file.
 
-use data_encoding::BASE64;
 use dpex_core::enrol::{DEFAULT_PORT, DisplayName, Endpoint, Host, fingerprint, words};
-use dpex_core::suite::CipherSuite;
+use dpex_core::suite::{CipherSuite, random_secret};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::Context;
 use crate::args::ServerInitArgs;
@@ -63,8 +61,7 @@ fn make(context: &Context, suite: &dyn CipherSuite, part: &Part, args: &ServerIn
     let key = suite.generate_identity(bits);
     drop(waiting);
     let key = key.map_err(failed)?;
-    let mut knock = Zeroizing::new([0; 32]);
-    suite.random(&mut *knock).map_err(failed)?;
+    let knock = random_secret(suite).map_err(failed)?;
     // A settings file that somebody put there first is theirs, but then it must already say the same.
     if part.settings_file().exists() {
         agrees(&context.settings(Role::Server)?, part, args, wanted)?;
@@ -74,8 +71,7 @@ fn make(context: &Context, suite: &dyn CipherSuite, part: &Part, args: &ServerIn
         chosen.extend(wanted.name.iter().map(|name| ("name", quoted(name.as_str()))));
         write_secret(&part.settings_file(), settings_file(manual(Role::Server), &chosen).as_bytes())?;
     }
-    let line = Zeroizing::new(format!("{}\n", *Zeroizing::new(BASE64.encode(&*knock))));
-    write_secret(&part.knock_file(), line.as_bytes())?;
+    part.gate().put(&knock)?;
     // Last: without the identity there is no server here, and the next `init` starts over.
     store_identity(suite, &*key, &part.identity_file(), passphrase.as_ref())
 }

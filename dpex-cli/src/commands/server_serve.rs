@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use dpex_core::engine::{EndpointConfig, IDLE_TIMEOUT, Limits};
 use dpex_core::node::{Server, Steward};
-use dpex_core::seal::Knock;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
@@ -41,6 +40,8 @@ use status::Facts;
 const EVERY: Duration = Duration::from_secs(60);
 /// How often it is seen what caps hold at this time of day.
 const CLOCK: Duration = Duration::from_secs(10);
+/// How often the home is looked at unasked: secrets grow old.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long `stop` lets what is under way come to its end.
 pub(super) const DRAIN: Duration = Duration::from_secs(10);
 /// How long its end may wait for whoever reads its log.
@@ -62,16 +63,7 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     backends::check_store(&settings)?;
     backends::check_transport(&settings)?;
     let identity = load_identity(suite, &part.identity_file())?;
-    let knock = part.knock()?;
     let _alone = part.lock_serving()?;
-    let config = EndpointConfig {
-        suite,
-        identity: Arc::clone(&identity),
-        knock: Arc::new(Knock::new(suite, &knock)),
-        max_udp_payload: MAX_UDP_PAYLOAD,
-        idle: IDLE_TIMEOUT,
-        limits: Limits::default(),
-    };
     let own = dpex_core::enrol::fingerprint(suite, identity.public().spki());
     let address = address(&settings, args)?;
     let metrics_address = metrics::address(&settings)?;
@@ -79,6 +71,16 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     shelves::bucket(&settings)?;
     let mut roster = Roster::new(context.clone(), suite, own)?;
     let mut enrolled = roster.read()?;
+    let (knock, former_knock) = roster.gate();
+    let config = EndpointConfig {
+        suite,
+        identity,
+        knock,
+        former_knock,
+        max_udp_payload: MAX_UDP_PAYLOAD,
+        idle: IDLE_TIMEOUT,
+        limits: Limits::default(),
+    };
     runtime::block_on(async {
         let transport = backends::bind(&settings, address)?;
         let bound = transport.local_addr().map_err(|e| CliError::new(Blame::Internal, e.to_string()))?;
@@ -89,7 +91,7 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         let listener = Listener::bind(&part)?;
         let scribe = Scribe::new(part.audit(), context.log.clone());
         let hook = Hook::new(command, context.log.clone());
-        let host = Host::new((context.ui, context.log.clone()), part.stamps(), part.values(), scribe, hook);
+        let host = Host::new((context.ui, context.log.clone()), part.clone(), scribe, hook);
         let host = Arc::new(host);
         host.announce(roster.announced());
         for person in &mut enrolled {
@@ -166,6 +168,8 @@ impl Running {
         }
         // Files are read and keys are parsed: other tasks go on meanwhile.
         let enrolled = tokio::task::block_in_place(|| roster.read())?;
+        let (knock, former) = roster.gate();
+        self.steward.knock(knock, former);
         for mut enrolled in enrolled {
             self.host.offer(&mut enrolled);
             let crowded = |_| CliError::usage("there are more people than a server takes");
@@ -204,6 +208,7 @@ fn answers(running: Running, facts: Facts) -> impl Fn(Request) -> Answer + Clone
 async fn watch(running: &Running, context: &Context) -> Infallible {
     let mut hangup = signal(SignalKind::hangup()).ok();
     let mut clock = tokio::time::interval(CLOCK);
+    let mut day = tokio::time::interval_at(tokio::time::Instant::now() + DAY, DAY);
     let mut before = running.roster.lock().await.caps();
     loop {
         let told = async {
@@ -223,18 +228,22 @@ async fn watch(running: &Running, context: &Context) -> Infallible {
                     before = caps;
                 }
             }
-            // Not in this task, which also routes: it reads files.
-            _ = told => {
-                let (running, log) = (running.clone(), context.log.clone());
-                tokio::spawn(async move {
-                    match running.refresh().await {
-                        Ok(()) => log.say("looked at the home again"),
-                        Err(e) => log.warn(&format!("not taken: {}\nhint: {}", e.message(), e.hint_text())),
-                    }
-                });
-            }
+            _ = day.tick() => look_again(running, context, ""),
+            _ = told => look_again(running, context, "looked at the home again"),
         }
     }
+}
+
+/// Not in the task of the caller, which also routes: files are read.
+fn look_again(running: &Running, context: &Context, done: &'static str) {
+    let (running, log) = (running.clone(), context.log.clone());
+    tokio::spawn(async move {
+        match running.refresh().await {
+            Ok(()) if done.is_empty() => {}
+            Ok(()) => log.say(done),
+            Err(e) => log.warn(&format!("not taken: {}\nhint: {}", e.message(), e.hint_text())),
+        }
+    });
 }
 
 /// Tells now and then of what was too much to tell of at once.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dpex_core::enrol::{ServerGrant, Slug};
-use dpex_core::types::Timestamp;
+use dpex_core::types::{EnrolmentId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{modes, record, secret_file};
@@ -46,10 +46,33 @@ pub(crate) struct Person {
     /// Until when, how fast and how often.
     #[serde(default)]
     pub(crate) terms: Terms,
-    /// The answer document as it was printed, so that it can be printed again.
+    /// The answer document as it was printed, so that it can be printed again. Empty when its secrets were renewed.
     pub(crate) answer: String,
+    /// A pre-shared key that waits for its first use.
+    #[serde(default, with = "record::secret")]
+    pub(crate) next_psk: Option<Secret<32>>,
+    /// When the pre-shared key was first used that is in the grant now, if it is not the answer's.
+    #[serde(default, with = "record::moment")]
+    pub(crate) psk_since: Option<Timestamp>,
     /// Keys and secrets.
     pub(crate) grant: ServerGrant,
+}
+
+impl Person {
+    /// Somebody with these keys, and the answer that was made with them.
+    pub(crate) fn new(terms: Terms, answer: String, grant: ServerGrant) -> Self {
+        Self { status: Status::Active, confirmed: None, terms, answer, next_psk: None, psk_since: None, grant }
+    }
+
+    /// May this person come in at that moment?
+    pub(crate) fn is_welcome(&self, now: Timestamp) -> bool {
+        self.status == Status::Active && self.terms.until.is_none_or(|until| now < until)
+    }
+
+    /// Since when the pre-shared key is in use.
+    pub(crate) fn psk_since(&self) -> Timestamp {
+        self.psk_since.unwrap_or(self.grant.created)
+    }
 }
 
 /// All of them.
@@ -118,6 +141,22 @@ impl People {
             // Hidden and replaced by the next attempt; the failure that matters is already known.
             let _ = fs::remove_dir_all(&beside);
         })
+    }
+
+    /// Changes what is kept of somebody, if that enrolment is still theirs and `change` says that there is something to
+    /// change. The caller holds the lock of the home.
+    pub(crate) fn change(
+        &self,
+        name: &Slug,
+        enrolment: &EnrolmentId,
+        change: impl FnOnce(&mut Person) -> bool,
+    ) -> CliResult<bool> {
+        let Some(mut person) = self.get(name)? else { return Ok(false) };
+        let is_news = person.grant.enrolment == *enrolment && change(&mut person);
+        if is_news {
+            self.put(name, &person)?;
+        }
+        Ok(is_news)
     }
 
     fn make_folder(beside: &Path, person: &Person) -> CliResult {

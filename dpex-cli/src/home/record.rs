@@ -54,6 +54,26 @@ pub(super) mod moment {
     }
 }
 
+/// Secrets as base64, or nothing.
+pub(super) mod secret {
+    use data_encoding::BASE64;
+    use dpex_core::types::Secret;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
+    use zeroize::Zeroizing;
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<Secret<32>>, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = value.as_ref().map(|secret| Zeroizing::new(BASE64.encode(secret.expose())));
+        text.as_deref().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret<32>>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)?.map(Zeroizing::new) else { return Ok(None) };
+        let bytes = BASE64.decode(text.as_bytes()).map(Zeroizing::new).map_err(de::Error::custom)?;
+        let secret = Secret::try_from(bytes.as_slice());
+        secret.map(Some).map_err(|_| de::Error::custom("not a secret of 32 bytes"))
+    }
+}
+
 /// A moment in whole seconds, UTC.
 pub(super) fn rfc3339(time: Timestamp) -> Result<String, jiff::Error> {
     jiff::Timestamp::new(time.secs(), 0).map(|moment| moment.to_string())

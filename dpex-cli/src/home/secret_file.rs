@@ -35,6 +35,12 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> CliResult {
     })
 }
 
+/// Removes a file, if it is there, for good.
+pub(super) fn remove(path: &Path) -> CliResult {
+    let removed = remove_leftover(path).and_then(|()| sync_folder(path));
+    removed.map_err(|e| CliError::disk("remove", path, &e))
+}
+
 /// Reads a file that must be private. `None` if there is none.
 pub(crate) fn read(path: &Path) -> CliResult<Option<Zeroizing<Vec<u8>>>> {
     let file = match File::open(path) {

@@ -49,7 +49,7 @@ impl Machine {
         SERVER.get_or_init(|| made(&init)).copy()
     }
 
-    fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let copy = Self::new();
         copy_folder(&self.home(), &copy.home());
         copy

@@ -18,7 +18,7 @@ use super::crypto::{CryptoDone, CryptoJob, JobId, Outcome, Response, Task};
 use super::session::{Limits, Role, Session, SessionConfig};
 use crate::seal::{Cookies, HandshakeError, Knock, OpenedInit, PairKeys, ResponseTerms, Verdict, open_init};
 use crate::suite::{CipherSuite, CryptoError, IdentityKey, PublicKey};
-use crate::types::{EnrolmentId, Timestamp};
+use crate::types::{EnrolmentId, Secret, Timestamp};
 use crate::wire::frame::CloseCode;
 use crate::wire::handshake::{Init, MIN_UDP_PAYLOAD, SUITE_1, VERSION_1};
 use crate::wire::packet::HANDSHAKE_LEN;
@@ -55,6 +55,8 @@ pub struct EndpointConfig {
     pub identity: Arc<dyn IdentityKey>,
     /// The first gate.
     pub knock: Arc<Knock>,
+    /// The one before it, as long as some may come with that.
+    pub former_knock: Option<FormerKnock>,
     /// The largest UDP payload this side takes.
     pub max_udp_payload: u16,
     /// This side's idle time-out.
@@ -63,11 +65,31 @@ pub struct EndpointConfig {
     pub limits: Limits,
 }
 
+/// A first gate that was replaced and is still open.
+#[derive(Clone, Debug)]
+pub struct FormerKnock {
+    /// It.
+    pub knock: Arc<Knock>,
+    /// The secret in its place, which those are told who come through it.
+    pub successor: Secret,
+}
+
+/// A pre-shared key that waits for its first use.
+#[derive(Debug)]
+pub struct NextKey {
+    /// Keys of the same enrolment that it gives.
+    pub pair: PairKeys,
+    /// The key itself, which the client is told when it comes with the one before.
+    pub psk: Secret,
+}
+
 /// Somebody who is enrolled.
 #[derive(Debug)]
 pub struct Person {
     /// Keys of the enrolment, which also name it.
     pub pair: PairKeys,
+    /// What is to take their place: from its first use on, it alone is taken (ENR-26).
+    pub next: Option<NextKey>,
     /// The client's key.
     pub key: Arc<dyn PublicKey>,
     /// The last stamp accepted.
@@ -118,6 +140,15 @@ pub enum EndpointEvent {
         person: EnrolmentId,
         /// The stamp.
         stamp: Timestamp,
+    },
+    /// A client has proved that it has secrets that were renewed: what they replace need not be kept any more (ENR-26).
+    Renewed {
+        /// Whose.
+        person: EnrolmentId,
+        /// It came with the pre-shared key that was waiting.
+        psk: bool,
+        /// It came through the new gate while the former one is still open.
+        knock: bool,
     },
     /// An INIT under a valid pre-shared key was dropped.
     Rejected {
@@ -198,7 +229,15 @@ type Source = u64;
 struct Working {
     person: EnrolmentId,
     from: SocketAddr,
+    with: Credentials,
     step: Step,
+}
+
+/// What somebody came with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Credentials {
+    next_psk: bool,
+    former_knock: bool,
 }
 
 enum Step {
@@ -250,6 +289,12 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Told: this is the first gate from now on, and perhaps the one before it is open for a while.
+    pub fn set_knock(&mut self, knock: Arc<Knock>, former: Option<FormerKnock>) {
+        self.config.knock = knock;
+        self.config.former_knock = former;
+    }
+
     /// Told: somebody is not enrolled any more. Their sessions must end (ENR-23, SES-4).
     pub fn expel(&mut self, person: EnrolmentId) {
         self.people.remove(&person);
@@ -289,59 +334,77 @@ impl Endpoint {
             self.counters.noise += 1;
             return None;
         }
-        if !self.config.knock.admits(datagram) {
-            self.counters.bad_mac1 += 1;
-            return None;
+        let former = self.config.former_knock.as_ref().map(|former| &former.knock);
+        let gates = [(Some(&self.config.knock), false), (former, true)];
+        let gate = gates.into_iter().find_map(|(knock, is_former)| {
+            knock.filter(|knock| knock.admits(datagram)).map(|knock| (Arc::clone(knock), is_former))
+        });
+        match gate {
+            Some((knock, is_former)) => self.handle_knock(now, from, datagram, &knock, is_former),
+            None => self.counters.bad_mac1 += 1,
         }
-        self.handle_knock(now, from, datagram);
         None
     }
 
     /// An INIT of somebody who knows the knock (COO-1, COO-2).
-    fn handle_knock(&mut self, now: Moment, from: SocketAddr, datagram: &[u8]) {
+    fn handle_knock(&mut self, now: Moment, from: SocketAddr, datagram: &[u8], knock: &Knock, former_knock: bool) {
         // Without fresh random bytes old cookies stay valid a little longer; nothing else depends on it.
         let _ = self.cookies.rotate(now.at);
         if self.is_loaded(now.at) && !self.cookies.valid(now.at, datagram, from) {
-            return self.send_cookie(now.at, from, datagram);
+            return self.send_cookie(now.at, from, datagram, knock);
         }
         if !self.sources.take(now.at, source(from)) {
             self.counters.limited += 1;
             return;
         }
-        let Some(person) = self.person_of(datagram) else {
+        let Some((person, next_psk)) = self.person_of(datagram) else {
             self.counters.bad_tag += 1;
             return;
         };
-        if let Err(why) = self.admit(now, from, datagram, person) {
+        let with = Credentials { next_psk, former_knock };
+        if let Err(why) = self.admit(now, from, datagram, person, with) {
             self.events.push_back(EndpointEvent::Rejected { person, from, why });
         }
     }
 
-    fn send_cookie(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+    fn send_cookie(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], knock: &Knock) {
         if !self.cookie_sources.take(now, source(from)) {
             self.counters.limited += 1;
-        } else if let Ok(reply) = self.cookies.reply(&self.config.knock, datagram, from) {
+        } else if let Ok(reply) = self.cookies.reply(knock, datagram, from) {
             self.counters.cookies += 1;
             self.datagrams.push_back((from, reply.to_vec()));
         }
     }
 
-    /// Whose tag is it? Every enrolment is tried, so that the time taken does not tell.
-    fn person_of(&self, datagram: &[u8]) -> Option<EnrolmentId> {
+    /// Whose tag is it, and is it made with the key that waits for its first use? Every enrolment is tried, so that the time
+    /// taken does not tell.
+    fn person_of(&self, datagram: &[u8]) -> Option<(EnrolmentId, bool)> {
         let init = Init::parse(datagram).ok()?;
         let mut found = None;
         for (id, person) in &self.people {
-            if person.pair.tag_matches(&init.nonce, &init.tag) {
-                found = Some(*id);
+            let next = person.next.as_ref().map(|next| (&next.pair, true));
+            for (pair, is_next) in std::iter::once((&person.pair, false)).chain(next) {
+                if pair.tag_matches(&init.nonce, &init.tag) {
+                    found = Some((*id, is_next));
+                }
             }
         }
         found
     }
 
     // HS-12.
-    fn admit(&mut self, now: Moment, from: SocketAddr, datagram: &[u8], id: EnrolmentId) -> Result<(), Rejection> {
+    fn admit(
+        &mut self,
+        now: Moment,
+        from: SocketAddr,
+        datagram: &[u8],
+        id: EnrolmentId,
+        with: Credentials,
+    ) -> Result<(), Rejection> {
         let Some(person) = self.people.get(&id) else { return Ok(()) };
-        let init = open_init(self.config.suite, &person.pair, datagram).map_err(Rejection::Malformed)?;
+        let next = person.next.as_ref().filter(|_| with.next_psk);
+        let pair = next.map_or(&person.pair, |next| &next.pair);
+        let init = open_init(self.config.suite, pair, datagram).map_err(Rejection::Malformed)?;
         check_stamp(person, init.stamp)?;
         let unused = person.last_stamp == Timestamp::EPOCH;
         let ends = [person.not_after, person.first_use_before.filter(|_| unused)];
@@ -361,7 +424,7 @@ impl Endpoint {
         let key = Arc::clone(&person.key);
         let (message, signature) = (init.message().to_vec(), init.signature().to_vec());
         let task = Task::Verify { key, message, signature };
-        self.work(task, Working { person: id, from, step: Step::Verifying(Box::new(init)) });
+        self.work(task, Working { person: id, from, with, step: Step::Verifying(Box::new(init)) });
         if self.working.len() >= LOADED {
             self.loaded_until = Some(now.at + STICKY);
         }
@@ -381,14 +444,14 @@ impl Endpoint {
 
     /// Told: a job is done.
     pub fn handle_crypto(&mut self, now: Moment, done: CryptoDone) {
-        let Some(Working { person, from, step }) = self.working.remove(&done.id) else { return };
+        let Some(Working { person, from, with, step }) = self.working.remove(&done.id) else { return };
         // Expelled meanwhile: silence, and above all no session.
         if self.shut || !self.people.contains_key(&person) {
             return;
         }
         match (step, done.outcome) {
             (Step::Verifying(init), Outcome::Verified(true)) => {
-                if let Err(why) = self.respond(now, person, from, init) {
+                if let Err(why) = self.respond(now, person, from, with, init) {
                     self.events.push_back(EndpointEvent::Rejected { person, from, why });
                 }
             }
@@ -396,7 +459,7 @@ impl Endpoint {
                 self.events.push_back(EndpointEvent::Rejected { person, from, why: Rejection::BadSignature });
             }
             (Step::Responding { max_udp_payload, idle_timeout }, Outcome::Responded(Ok(response))) => {
-                self.begin(now, person, from, (max_udp_payload, idle_timeout), response);
+                self.begin(now, person, from, with, (max_udp_payload, idle_timeout), response);
             }
             // A failing backend or a share of low order: silence.
             _ => {}
@@ -409,6 +472,7 @@ impl Endpoint {
         now: Moment,
         id: EnrolmentId,
         from: SocketAddr,
+        with: Credentials,
         init: Box<OpenedInit>,
     ) -> Result<(), Rejection> {
         let Some(person) = self.people.get_mut(&id) else { return Ok(()) };
@@ -416,6 +480,14 @@ impl Endpoint {
         check_stamp(person, init.stamp)?;
         person.last_stamp = init.stamp;
         self.events.push_back(EndpointEvent::Stamp { person: id, stamp: init.stamp });
+        let next = person.next.take_if(|_| with.next_psk);
+        let (psk, knock) = (next.is_some(), self.config.former_knock.is_some() && !with.former_knock);
+        if let Some(next) = next {
+            person.pair = next.pair;
+        }
+        if psk || knock {
+            self.events.push_back(EndpointEvent::Renewed { person: id, psk, knock });
+        }
         let common = init.versions.first_in(&[VERSION_1]).zip(init.suites.first_in(&[SUITE_1]));
         let verdict =
             common.map_or(Verdict::Refuse(NO_COMMON_SUITE), |(version, suite)| Verdict::Accept { version, suite });
@@ -427,7 +499,7 @@ impl Endpoint {
         };
         let step = Step::Responding { max_udp_payload: init.max_udp_payload, idle_timeout: init.idle_timeout };
         let key = Arc::clone(&self.config.identity);
-        self.work(Task::Respond { key, init, terms }, Working { person: id, from, step });
+        self.work(Task::Respond { key, init, terms }, Working { person: id, from, with, step });
         Ok(())
     }
 
@@ -437,6 +509,7 @@ impl Endpoint {
         now: Moment,
         person: EnrolmentId,
         from: SocketAddr,
+        with: Credentials,
         (max_udp_payload, idle_timeout): (u16, u16),
         (datagram, secrets): Response,
     ) {
@@ -449,7 +522,11 @@ impl Endpoint {
                 idle: Duration::from_secs(u64::from(idle_timeout.max(1))).min(self.config.idle),
                 limits: self.config.limits,
             };
-            let Ok(session) = Session::new(now.at, &config, &secrets) else { return };
+            let Ok(mut session) = Session::new(now.at, &config, &secrets) else { return };
+            let psk = self.people.get(&person).and_then(|person| person.next.as_ref()).map(|next| &next.psk);
+            let former = self.config.former_knock.as_ref().filter(|_| with.former_knock);
+            // Without random bytes it is told the next time.
+            let _ = session.renew(psk, former.map(|former| &former.successor));
             let Some(id) = self.sessions.insert(now.at, person, &secrets) else { return };
             self.events.push_back(EndpointEvent::Session { id, person, session: Box::new(session) });
         }

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use super::disk::{DiskReply, DiskRequest};
 use crate::enrol::Endpoint;
-use crate::seal::{Direction, OpenError, SealError, SessionSecrets};
+use crate::seal::{Direction, Kind, OpenError, SealError, SessionSecrets, WRAPPED_LEN, Wrap};
 use crate::store::{Held, ListQuery};
 use crate::suite::CryptoError;
 use crate::transfer::{Accepted, Violation};
-use crate::types::SharePath;
+use crate::types::{Secret, SharePath};
 use crate::wire::codec::Reader;
 use crate::wire::frame::{self, CloseCode, Frame};
 use crate::wire::message::{MAX_PLACES, Message, RequestId};
@@ -41,6 +41,9 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const HALF_OPEN: Duration = Duration::from_secs(10);
 /// The least time between two CLOSE packets (SES-8).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
+/// A secret as it travels.
+type Wrapped = [u8; WRAPPED_LEN];
+
 /// What fits into one system call, in bytes.
 const MAX_BATCH: usize = 65_507;
 
@@ -50,6 +53,7 @@ pub struct Session {
     id: [u8; 8],
     link: Link,
     upper: Upper,
+    wrap: Wrap,
     state: State,
     idle: Duration,
     closed: Option<CloseReason>,
@@ -99,7 +103,8 @@ impl Session {
                 (Upper::Server(serving), State::HalfOpen { until: now + HALF_OPEN })
             }
         };
-        Ok(Self { suite_name: suite.name(), id: secrets.session_id(), link, upper, state, idle, closed: None })
+        let (suite_name, id, wrap) = (suite.name(), secrets.session_id(), Wrap::new(suite, secrets));
+        Ok(Self { suite_name, id, link, upper, wrap, state, idle, closed: None })
     }
 
     /// Told: a datagram with this session's connection id came. It is opened in place.
@@ -199,6 +204,7 @@ impl Session {
             }
             let result = match self.link.control_in.next_message() {
                 Ok(None) => break,
+                Ok(Some(Message::Renew { psk, knock })) => self.on_renew(psk, knock),
                 Ok(Some(message)) => match &mut self.upper {
                     Upper::Server(s) => s.handle_message(message, &mut self.link.control_out),
                     Upper::Client(f) => {
@@ -213,6 +219,32 @@ impl Session {
             }
             self.link.on_control_read();
         }
+    }
+
+    /// Secrets of the enrolment came (ENR-27).
+    fn on_renew(&mut self, psk: Option<Wrapped>, knock: Option<Wrapped>) -> Result<(), Violation> {
+        let Upper::Client(client) = &mut self.upper else {
+            return Err(Violation("a server's message from a client"));
+        };
+        let open = |kind, wrapped: Option<Wrapped>| wrapped.map(|wrapped| self.wrap.open(kind, &wrapped)).transpose();
+        let opened = open(Kind::Psk, psk).and_then(|psk| Ok((psk, open(Kind::Knock, knock)?)));
+        let (psk, knock) = opened.map_err(|_| Violation("secrets that do not open"))?;
+        client.events.push_back(Event::Renewed { psk, knock });
+        Ok(())
+    }
+
+    /// Asked, of a server: give the client these secrets in place of those that it came with. They must be safe on the disk,
+    /// and work, before (ENR-26).
+    ///
+    /// # Errors
+    /// [`CryptoError::Rng`], [`CryptoError::Internal`]; nothing is said then.
+    pub fn renew(&mut self, psk: Option<&Secret>, knock: Option<&Secret>) -> Result<(), CryptoError> {
+        let wrap = |kind, secret: Option<&Secret>| secret.map(|secret| self.wrap.seal(kind, secret)).transpose();
+        let (psk, knock) = (wrap(Kind::Psk, psk)?, wrap(Kind::Knock, knock)?);
+        if psk.is_some() || knock.is_some() {
+            self.link.control_out.send(&Message::Renew { psk, knock });
+        }
+        Ok(())
     }
 
     /// Told: disk work was done.

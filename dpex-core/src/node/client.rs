@@ -18,7 +18,7 @@ use crate::enrol::Endpoint;
 use crate::store::{Entry, Existing, FileStore, Held, Incoming, Leftover, ListQuery, Meta, Page};
 use crate::suite::CryptoError;
 use crate::transport::{Transmit, Transport};
-use crate::types::{Digest, Fingerprint, SharePath, Timestamp};
+use crate::types::{Digest, Fingerprint, Secret, SharePath, Timestamp};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
@@ -162,7 +162,18 @@ pub struct Client {
     server_time: Timestamp,
     ended: Arc<Mutex<Option<CloseReason>>>,
     heard: Arc<Mutex<Instant>>,
-    endpoints: Arc<Mutex<Option<Vec<Endpoint>>>>,
+    news: Arc<Mutex<News>>,
+}
+
+/// What a server has told its client to remember for the next time, so far.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// Where it is found from now on, best first.
+    pub endpoints: Option<Vec<Endpoint>>,
+    /// The secret that the two share from now on (ENR-27).
+    pub psk: Option<Secret>,
+    /// The secret of the first gate from now on.
+    pub knock: Option<Secret>,
 }
 
 #[derive(Debug)]
@@ -181,7 +192,7 @@ impl Client {
         let (sender, inbox) = session::inbox();
         let ended = Arc::new(Mutex::new(None));
         let heard = Arc::new(Mutex::new(moment().at));
-        let endpoints = Arc::default();
+        let news = Arc::default();
         let socket = Arc::clone(&transport);
         let pump = tokio::spawn(async move {
             loop {
@@ -208,13 +219,13 @@ impl Client {
             leaving: None,
             ended: Arc::clone(&ended),
             heard: Arc::clone(&heard),
-            endpoints: Arc::clone(&endpoints),
+            news: Arc::clone(&news),
         };
         tokio::spawn(async move {
             session::run(parts, &mut owner).await;
             pump.abort();
         });
-        Self { commands, server_time, ended, heard, endpoints }
+        Self { commands, server_time, ended, heard, news }
     }
 
     /// The server's clock when it answered, in whole seconds.
@@ -235,10 +246,10 @@ impl Client {
         moment().at.saturating_duration_since(*self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Where the server says it is found from now on, if it has said so.
+    /// What the server has told so far to be remembered for the next time.
     #[must_use]
-    pub fn endpoints(&self) -> Option<Vec<Endpoint>> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn news(&self) -> News {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks the server for a sign of life.
@@ -336,7 +347,7 @@ struct ClientSession {
     leaving: Option<oneshot::Sender<()>>,
     ended: Arc<Mutex<Option<CloseReason>>>,
     heard: Arc<Mutex<Instant>>,
-    endpoints: Arc<Mutex<Option<Vec<Endpoint>>>>,
+    news: Arc<Mutex<News>>,
 }
 
 enum Waiter {
@@ -402,7 +413,12 @@ impl Owner for ClientSession {
                 }
             }
             Event::Endpoints(places) => {
-                *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner) = Some(places);
+                self.news.lock().unwrap_or_else(PoisonError::into_inner).endpoints = Some(places);
+            }
+            Event::Renewed { psk, knock } => {
+                let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+                news.psk = psk.or(news.psk.take());
+                news.knock = knock.or(news.knock.take());
             }
             Event::Notice(text) => tracing::info!(text = ?text, "the server says"),
             _ => {}

@@ -67,7 +67,7 @@ pub struct Server {
     rsa: Arc<Semaphore>,
     notices: (mpsc::UnboundedSender<Notice>, mpsc::UnboundedReceiver<Notice>),
     crypto: (mpsc::UnboundedSender<CryptoDone>, mpsc::UnboundedReceiver<CryptoDone>),
-    stamps: mpsc::UnboundedSender<(EnrolmentId, Timestamp)>,
+    keeper: mpsc::UnboundedSender<Keep>,
     steward: Steward,
     orders: mpsc::UnboundedReceiver<Order>,
     asks: mpsc::UnboundedSender<Ask>,
@@ -76,6 +76,14 @@ pub struct Server {
     somebody_ends: bool,
     /// When the last transfers are cut off.
     ending: Option<Instant>,
+}
+
+/// Something that the host is to keep of somebody.
+type Keep = (EnrolmentId, What);
+
+enum What {
+    Stamp(Timestamp),
+    Renewed { psk: bool, knock: bool },
 }
 
 struct Handle {
@@ -108,11 +116,14 @@ impl Server {
         let (asks, asked) = mpsc::unbounded_channel();
         let (caps, capped) = mpsc::unbounded_channel();
         tokio::spawn(shaping::run(asked, capped));
-        let (stamps, mut kept) = mpsc::unbounded_channel();
-        let keeper = Arc::clone(&host);
+        let (keeper, mut kept) = mpsc::unbounded_channel();
+        let keeps = Arc::clone(&host);
         tokio::spawn(async move {
-            while let Some((person, stamp)) = kept.recv().await {
-                keeper.keep_stamp(person, stamp).await;
+            while let Some((person, keep)) = kept.recv().await {
+                match keep {
+                    What::Stamp(stamp) => keeps.keep_stamp(person, stamp).await,
+                    What::Renewed { psk, knock } => keeps.keep_renewed(person, psk, knock).await,
+                }
             }
         });
         Ok(Self {
@@ -125,7 +136,7 @@ impl Server {
             rsa: Arc::new(Semaphore::new(RSA_PARALLEL)),
             notices: mpsc::unbounded_channel(),
             crypto: mpsc::unbounded_channel(),
-            stamps,
+            keeper,
             steward,
             orders,
             asks,
@@ -218,6 +229,7 @@ impl Server {
                 let _ = reply.send(self.endpoint.enrol(*person));
             }
             Order::Expel(person) => self.endpoint.expel(person),
+            Order::Knock(knock, former) => self.endpoint.set_knock(knock, former),
             Order::Cap(caps) => {
                 self.caps.0 = caps.clone();
                 let _ = self.caps.1.send(caps);
@@ -279,7 +291,10 @@ impl Server {
         match event {
             EndpointEvent::Session { id, person, session } => self.start(id, person, *session),
             EndpointEvent::Stamp { person, stamp } => {
-                let _ = self.stamps.send((person, stamp));
+                let _ = self.keeper.send((person, What::Stamp(stamp)));
+            }
+            EndpointEvent::Renewed { person, psk, knock } => {
+                let _ = self.keeper.send((person, What::Renewed { psk, knock }));
             }
             EndpointEvent::Rejected { person, from, why } => {
                 self.host.record(Record::Rejected { person, from, why });

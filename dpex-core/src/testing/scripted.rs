@@ -24,7 +24,7 @@ pub use keys::{Acquaintance, Answer, offer};
 pub use raw::Shape;
 pub use server::{BEGINNING, ServerHost};
 
-use crate::seal::{Chain, Direction, Opener, PendingInit, ResponseTerms, SessionSecrets, Verdict, open_init};
+use crate::seal::{Chain, Direction, Opener, PendingInit, ResponseTerms, SessionSecrets, Verdict, Wrap, open_init};
 use crate::suite::{CipherSuite, KeyAgreement};
 use crate::types::Timestamp;
 use crate::wire::frame;
@@ -62,6 +62,8 @@ pub struct Scripted {
     pub epoch: u64,
     /// What the victim said.
     pub heard: Heard,
+    /// For secrets that travel in this session.
+    pub wrap: Wrap,
     suite: &'static dyn CipherSuite,
     sends: Direction,
     chain: Chain,
@@ -130,6 +132,7 @@ impl Scripted {
             next_pn: 0,
             epoch: 0,
             heard: Heard::default(),
+            wrap: Wrap::new(keys.suite, secrets),
             suite: keys.suite,
             sends,
             chain: secrets.chain(),

@@ -106,6 +106,7 @@ impl World {
             suite,
             identity: Arc::clone(&identity),
             knock: Arc::new(Knock::new(suite, &knock)),
+            former_knock: None,
             max_udp_payload: config.max_udp_payload,
             idle: config.idle,
             limits: config.limits,
@@ -171,6 +172,7 @@ impl World {
         let key = self.server.suite.public_from_spki(identity.public().spki()).expect("a key of the same suite");
         let person = Person {
             pair: PairKeys::new(self.server.suite, &psk, &peering),
+            next: None,
             key,
             last_stamp: Timestamp::EPOCH,
             first_use_before: None,

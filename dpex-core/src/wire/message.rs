@@ -7,6 +7,7 @@ mod tests;
 
 use std::ops::Range;
 
+use crate::seal::WRAPPED_LEN;
 use crate::store::{Entry, Meta};
 use crate::types::{Digest, SharePath, Version};
 
@@ -143,6 +144,14 @@ pub enum Message {
     Endpoints {
         /// Host and port of each; 1 to [`MAX_PLACES`].
         places: Vec<(String, u16)>,
+    },
+    /// Server: secrets of the enrolment in place of those that the client came with, each wrapped
+    /// ([`Wrap`](crate::seal::Wrap)).
+    Renew {
+        /// The one that the two share.
+        psk: Option<[u8; WRAPPED_LEN]>,
+        /// The first gate's.
+        knock: Option<[u8; WRAPPED_LEN]>,
     },
     /// A well-formed message of a type this version does not know: answered with `fail` if it names a request (MSG-5).
     Unknown {

@@ -65,6 +65,19 @@ fn under_load_an_init_without_a_cookie_draws_one_cookie_and_no_work() {
     assert_eq!((m.host.jobs(), m.host.take_sent().len()), (9, 0), "with it, it is worked on");
 }
 
+// ENR-26.
+#[test]
+fn who_comes_through_a_gate_that_was_replaced_is_asked_in_the_words_of_that_gate() {
+    let mut m = Loaded::new();
+    let (old, new) = (m.keys[0].clone(), m.keys[0].renewed(false, true));
+    m.host.with_endpoint(|endpoint| {
+        endpoint.set_knock(std::sync::Arc::new(new.knock()), Some(old.former_knock(&new)));
+    });
+    m.cookie(CLIENT);
+    m.keys[0] = new;
+    m.cookie(CLIENT);
+}
+
 // COO-1.
 #[test]
 fn strangers_draw_no_cookie() {

@@ -15,6 +15,7 @@ mod offers;
 mod pages;
 mod ratchet;
 mod records;
+mod renewal;
 mod requests;
 mod strangers;
 mod support;

@@ -177,6 +177,7 @@ impl House {
                 Peering { server, client: grant.client, enrolment: grant.enrolment, exchange: grant.exchange };
             enrolled.push(Person {
                 pair: PairKeys::new(suite(), &grant.psk, &peering),
+                next: None,
                 key: grant.client_key(suite()).expect("a good key"),
                 last_stamp: Timestamp::EPOCH,
                 first_use_before: Some(grant.first_use_before),
@@ -250,6 +251,7 @@ pub(crate) fn config() -> EndpointConfig {
         suite: suite(),
         identity: bob(),
         knock: Arc::new(Knock::new(suite(), &Secret::new(KNOCK))),
+        former_knock: None,
         max_udp_payload: 65_000,
         idle: IDLE_TIMEOUT,
         limits: Limits::default(),

@@ -22,7 +22,8 @@ use super::repeats::Repeats;
 use super::roster::Enrolled;
 use super::scribe::Scribe;
 use super::shelf::Shelf;
-use crate::home::{Entry, Stamps, Values};
+use crate::error::CliResult;
+use crate::home::{Entry, Part, Values};
 use crate::ui::{Log, Ui, escape, size};
 
 /// How often dropped handshakes of one person are told, of each kind.
@@ -49,7 +50,7 @@ type Undertaking = ([u8; 8], Option<RequestId>);
 pub(super) struct Host {
     ui: Ui,
     log: Log,
-    stamps: Stamps,
+    part: Part,
     values: Arc<Values>,
     shelves: RwLock<HashMap<EnrolmentId, Arc<Shelf>>>,
     /// What those were called whose access ended while this server ran: their sessions have a last word to be told.
@@ -67,18 +68,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(
-        (ui, log): (Ui, Log),
-        stamps: Stamps,
-        values: Values,
-        scribe: Scribe,
-        hook: Option<Hook>,
-    ) -> Self {
+    pub(super) fn new((ui, log): (Ui, Log), part: Part, scribe: Scribe, hook: Option<Hook>) -> Self {
         Self {
             ui,
             log,
-            stamps,
-            values: Arc::new(values),
+            values: Arc::new(part.values()),
+            part,
             shelves: RwLock::default(),
             former: Mutex::default(),
             announced: RwLock::default(),
@@ -257,10 +252,35 @@ impl node::Host for Host {
 
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp) {
         let Some(shelf) = self.shelf_of(person) else { return };
-        let (stamps, name) = (self.stamps.clone(), shelf.name.clone());
+        let (stamps, name) = (self.part.stamps(), shelf.name.clone());
         let kept = tokio::task::spawn_blocking(move || stamps.record(&name, &person, stamp)).await;
         if let Ok(Err(e)) = kept {
             self.log.warn(&format!("the stamp of {} could not be kept: {}", shelf.name, e.message()));
+        }
+    }
+
+    async fn keep_renewed(&self, person: EnrolmentId, psk: bool, knock: bool) {
+        let Some(shelf) = self.shelf_of(person) else { return };
+        let (part, name) = (self.part.clone(), shelf.name.clone());
+        let kept = tokio::task::spawn_blocking(move || keep_renewed(&part, &name, person, psk, knock)).await;
+        match kept {
+            Ok(Ok(true)) => {
+                let at = Timestamp::from_system(SystemTime::now());
+                let fields = json!({ "psk": psk, "knock": knock });
+                self.scribe.note(Entry {
+                    at,
+                    kind: "renewed",
+                    person: Some(shelf.name.to_string()),
+                    fields: fields.clone(),
+                });
+                self.tell(person, "renewed", "came with the new secrets", fields);
+            }
+            Ok(Err(e)) => self.log.warn(&format!(
+                "that {} has the new secrets could not be kept, and is seen again the next time: {}",
+                shelf.name,
+                e.message()
+            )),
+            _ => {}
         }
     }
 
@@ -342,6 +362,27 @@ impl node::Host for Host {
             }
         }
     }
+}
+
+/// What was replaced is forgotten (ENR-26). Was it news?
+fn keep_renewed(part: &Part, name: &Slug, person: EnrolmentId, psk: bool, knock: bool) -> CliResult<bool> {
+    let _lock = part.lock()?;
+    let is_last = knock && part.gate().keep_waiting(|enrolment| enrolment != person.to_string())?;
+    let changed = part.people().change(name, &person, |kept| {
+        let next = kept.next_psk.take_if(|_| psk);
+        let is_new = next.is_some();
+        if let Some(next) = next {
+            kept.grant.psk = next;
+            kept.psk_since = Some(Timestamp::from_system(SystemTime::now()));
+        }
+        // The secrets in it would not let anybody in any more.
+        let is_stale = (is_new || is_last) && !kept.answer.is_empty();
+        if is_stale {
+            kept.answer.clear();
+        }
+        is_new || is_stale
+    })?;
+    Ok(changed || is_last)
 }
 
 impl Host {

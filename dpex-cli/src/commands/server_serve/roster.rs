@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use dpex_core::engine::{MAX_SESSIONS_PER_PERSON, Person};
+use dpex_core::engine::{FormerKnock, MAX_SESSIONS_PER_PERSON, NextKey, Person};
 use dpex_core::enrol::{Endpoint, Slug};
-use dpex_core::seal::{PairKeys, Peering};
+use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::shaping::Caps;
 use dpex_core::store::FileStore;
 use dpex_core::suite::CipherSuite;
@@ -16,11 +17,14 @@ use serde_json::json;
 
 use super::nothing::Nothing;
 use crate::backends::{self, Serve};
-use crate::commands::{Context, places, shelves};
+use crate::commands::{Context, places, server_rekey, shelves};
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
 use crate::home::{self, Part, Role, Status};
 use crate::limit::Limits;
+
+/// How old a pre-shared key becomes.
+const RENEW_AFTER: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Somebody who is enrolled.
 pub(super) struct Enrolled {
@@ -42,7 +46,11 @@ pub(super) struct Roster {
     offered: BTreeMap<EnrolmentId, Offered>,
     limits: (Limits, BTreeMap<EnrolmentId, Limits>),
     announced: Vec<Endpoint>,
+    gate: Gate,
 }
+
+/// The first gate, and the one before it.
+pub(super) type Gate = (Arc<Knock>, Option<FormerKnock>);
 
 /// What somebody is offered.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,7 +71,8 @@ impl Roster {
         let secret = part.version_secret(suite)?;
         let (offered, limits) = (BTreeMap::new(), (Limits::default(), BTreeMap::new()));
         let announced = Vec::new();
-        Ok(Self { context, part, suite, own, secret, open, offered, limits, announced })
+        let gate = gate(&part, suite)?;
+        Ok(Self { context, part, suite, own, secret, open, offered, limits, announced, gate })
     }
 
     /// Is this enrolment still the one that a person has? Whatever else is wrong with the home, or with other people's
@@ -83,6 +92,8 @@ impl Roster {
         let announced = places::announced(&settings)?;
         let confirmed_only: bool = settings.value("require-confirmed")?;
         let in_bucket = shelves::bucket(&settings)?.is_some();
+        self.renew();
+        let gate = gate(&self.part, self.suite)?;
         let people = self.part.people();
         let (mut enrolled, mut offered, mut own_limits) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (name, person) in people.all()? {
@@ -93,8 +104,10 @@ impl Roster {
             let damaged = |_| CliError::usage(format!("what is kept of `{name}` is damaged"));
             let enrolment = grant.enrolment;
             let peering = Peering { server: self.own, client: grant.client, enrolment, exchange: grant.exchange };
+            let pair = |psk: &Secret<32>| PairKeys::new(self.suite, psk, &peering);
             let admitted = Person {
-                pair: PairKeys::new(self.suite, &grant.psk, &peering),
+                pair: pair(&grant.psk),
+                next: person.next_psk.map(|psk| NextKey { pair: pair(&psk), psk }),
                 key: grant.client_key(self.suite).map_err(damaged)?,
                 last_stamp: self.part.stamps().last(&name, &enrolment)?.unwrap_or(Timestamp::EPOCH),
                 first_use_before: Some(grant.first_use_before),
@@ -119,7 +132,40 @@ impl Roster {
         self.offered = offered;
         self.limits = (all_limits, own_limits);
         self.announced = announced;
+        self.gate = gate;
         Ok(enrolled)
+    }
+
+    /// The first gate, as it was when the home was read.
+    pub(super) fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    /// Makes new secrets for those whose are old, and shuts a former gate that nobody needs. Whatever comes in the way, what
+    /// there is goes on working.
+    fn renew(&self) {
+        let renewed = || -> CliResult {
+            let _lock = self.part.lock()?;
+            let (now, people) = (self.context.now(), self.part.people().all()?);
+            let welcome: BTreeMap<_, _> = people
+                .iter()
+                .filter(|(_, person)| person.is_welcome(now))
+                .map(|(name, person)| (person.grant.enrolment.to_string(), (name, person)))
+                .collect();
+            self.part.gate().keep_waiting(|enrolment| welcome.contains_key(enrolment))?;
+            for (name, person) in welcome.values() {
+                let enrolment = person.grant.enrolment;
+                let is_old = now >= person.psk_since().plus(RENEW_AFTER) && person.next_psk.is_none();
+                // Whoever never came still has the answer before them.
+                if is_old && self.part.stamps().last(name, &enrolment)?.is_some() {
+                    server_rekey::begin(&self.part, self.suite, name, &enrolment)?;
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = renewed() {
+            self.context.log.warn(&format!("secrets could not be renewed: {}", error.message()));
+        }
     }
 
     /// Where those who connect are told to find this server from now on.
@@ -152,6 +198,15 @@ impl Roster {
             }
         })
     }
+}
+
+/// The first gate, as it lies in the home.
+fn gate(part: &Part, suite: &'static dyn CipherSuite) -> CliResult<Gate> {
+    let successor = part.gate().knock()?;
+    let former = part.gate().former()?.and_then(|former| former.knock);
+    let open = |knock: &Secret<32>| Arc::new(Knock::new(suite, knock));
+    let knock = open(&successor);
+    Ok((knock, former.map(|former| FormerKnock { knock: open(&former), successor })))
 }
 
 /// The caps for all, as the settings have them.

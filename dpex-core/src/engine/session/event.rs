@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::enrol::Endpoint;
 use crate::store::{Meta, Page, Skipped, StoreError};
-use crate::types::{Digest, SharePath};
+use crate::types::{Digest, Secret, SharePath};
 use crate::wire::frame::CloseCode;
 use crate::wire::message::{FailCode, RequestId};
 
@@ -74,6 +74,14 @@ pub enum Event {
     Notice(String),
     /// Client: the server says where it is found from now on, best first.
     Endpoints(Vec<Endpoint>),
+    /// Client: the server gives secrets in place of those that this client came with. They are used from the next connection
+    /// on, once they are kept (ENR-27).
+    Renewed {
+        /// The one that the two share.
+        psk: Option<Secret>,
+        /// The first gate's.
+        knock: Option<Secret>,
+    },
     /// Server: a listing was answered.
     Listed {
         /// What was listed.

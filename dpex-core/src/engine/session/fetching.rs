@@ -358,7 +358,8 @@ impl Fetching {
                 let why = Failure::Refused { code: FailCode::Unknown, text: "message not understood".into() };
                 self.give_up(id, FailCode::Unknown, why, control);
             }
-            Message::Unknown { id: None } => {}
+            // The session has taken secrets before they come here.
+            Message::Unknown { id: None } | Message::Renew { .. } => {}
             Message::List { .. }
             | Message::Get { .. }
             | Message::Hash { .. }

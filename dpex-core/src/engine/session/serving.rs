@@ -171,6 +171,7 @@ impl Serving {
             | Message::Sums { .. }
             | Message::Done { .. }
             | Message::Endpoints { .. }
+            | Message::Renew { .. }
             | Message::Hashed { .. } => {
                 return Err(Violation("a server's message from a client"));
             }

@@ -31,6 +31,12 @@ pub trait Host: Send + Sync {
     /// Remembers the last accepted stamp across restarts. Losing one costs a signature for a captured INIT, no more.
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp);
 
+    /// A client has come with secrets that were renewed: `psk` with the key that waited for its first use, `knock` through the
+    /// new gate while the former one is open. What they replace need not be kept any more.
+    async fn keep_renewed(&self, person: EnrolmentId, psk: bool, knock: bool) {
+        let _ = (person, psk, knock);
+    }
+
     /// Something worth a line in the log. Must not block.
     fn record(&self, record: Record);
 }

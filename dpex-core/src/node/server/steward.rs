@@ -1,11 +1,13 @@
 //! Whoever runs a server, while it runs: lets people in and out, caps them, asks how things stand, and ends it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::guest::SessionReport;
-use crate::engine::{Crowded, Person};
+use crate::engine::{Crowded, FormerKnock, Person};
+use crate::seal::Knock;
 use crate::shaping::Caps;
 use crate::types::EnrolmentId;
 
@@ -14,6 +16,7 @@ pub(super) enum Order {
     Enrol(Box<Person>, oneshot::Sender<Result<(), Crowded>>),
     Expel(EnrolmentId),
     Cap(Caps<EnrolmentId>),
+    Knock(Arc<Knock>, Option<FormerKnock>),
     Report(oneshot::Sender<Vec<SessionReport>>),
     Drain(Duration),
 }
@@ -48,6 +51,11 @@ impl Steward {
     /// These caps hold from now on.
     pub fn cap(&self, caps: Caps<EnrolmentId>) {
         let _ = self.orders.send(Order::Cap(caps));
+    }
+
+    /// This is the first gate from now on, and perhaps the one before it is open for a while.
+    pub fn knock(&self, knock: Arc<Knock>, former: Option<FormerKnock>) {
+        let _ = self.orders.send(Order::Knock(knock, former));
     }
 
     /// How each open session stands. One that does not say within a second is left out.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{ConnectorConfig, EndpointConfig, Limits, MAX_SESSIONS_PER_PERSON, Person};
+use crate::engine::{ConnectorConfig, EndpointConfig, FormerKnock, Limits, MAX_SESSIONS_PER_PERSON, NextKey, Person};
 use crate::kdf::hh;
 use crate::seal::{Initiator, Knock, Offer, PairKeys, Peering, PendingInit};
 use crate::suite::{CipherSuite, IdentityKey};
@@ -78,11 +78,34 @@ impl Acquaintance {
         Knock::new(self.suite, &self.knock)
     }
 
+    /// The same two, with another pre-shared key, first gate, or both.
+    ///
+    /// # Panics
+    /// If the suite fails.
+    #[must_use]
+    pub fn renewed(&self, psk: bool, knock: bool) -> Self {
+        let fresh = |old: &Secret, is_new: bool| if is_new { random(self.suite) } else { old.clone() };
+        Self { psk: fresh(&self.psk, psk), knock: fresh(&self.knock, knock), ..self.clone() }
+    }
+
+    /// Its pre-shared key, as what is to come after another one.
+    #[must_use]
+    pub fn next_key(&self) -> NextKey {
+        NextKey { pair: self.pair(), psk: self.psk.clone() }
+    }
+
+    /// Its first gate, as what another one has replaced.
+    #[must_use]
+    pub fn former_knock(&self, successor: &Self) -> FormerKnock {
+        FormerKnock { knock: Arc::new(self.knock()), successor: successor.knock.clone() }
+    }
+
     /// The client as the server has it enrolled.
     #[must_use]
     pub fn person(&self) -> Person {
         Person {
             pair: self.pair(),
+            next: None,
             key: self.client.public(),
             last_stamp: Timestamp::EPOCH,
             first_use_before: None,
@@ -98,6 +121,7 @@ impl Acquaintance {
             suite: self.suite,
             identity: Arc::clone(&self.server),
             knock: Arc::new(self.knock()),
+            former_knock: None,
             max_udp_payload: 1472,
             idle: Duration::from_secs(30),
             limits,

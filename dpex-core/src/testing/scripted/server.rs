@@ -30,6 +30,7 @@ pub struct ServerHost {
     rejected: Vec<(EnrolmentId, Rejection)>,
     events: Vec<(SessionId, Event)>,
     ended: Vec<(SessionId, CloseReason)>,
+    renewed: Vec<(bool, bool)>,
     stamps: u64,
 }
 
@@ -66,6 +67,7 @@ impl ServerHost {
             rejected: Vec::new(),
             events: Vec::new(),
             ended: Vec::new(),
+            renewed: Vec::new(),
             stamps: 0,
         }
     }
@@ -134,6 +136,11 @@ impl ServerHost {
     /// The sessions there are, half-open ones included, oldest first.
     pub fn sessions(&self) -> impl DoubleEndedIterator<Item = &Session> {
         self.guests.values().map(|guest| &*guest.session)
+    }
+
+    /// With what renewed secrets, a pre-shared key or a gate, somebody came since this was asked last.
+    pub fn take_renewed(&mut self) -> Vec<(bool, bool)> {
+        std::mem::take(&mut self.renewed)
     }
 
     /// Its sessions, to be changed.
@@ -206,6 +213,7 @@ impl ServerHost {
                 self.guests.insert(id, Guest { session, disk });
             }
             EndpointEvent::Stamp { .. } => {}
+            EndpointEvent::Renewed { psk, knock, .. } => self.renewed.push((psk, knock)),
             EndpointEvent::Rejected { person, why, .. } => self.rejected.push((person, why)),
             EndpointEvent::Evict { id, code, why } => {
                 if let Some(guest) = self.guests.get_mut(&id) {

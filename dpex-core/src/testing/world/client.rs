@@ -205,7 +205,7 @@ impl ClientHost {
             }
             Event::Notice(text) => self.notices.push(text),
             Event::Closed(reason) => self.standing = Standing::Ended(reason),
-            Event::Progress { .. } | Event::Endpoints(_) => {}
+            Event::Progress { .. } | Event::Endpoints(_) | Event::Renewed { .. } => {}
             Event::Opened
             | Event::Moved { .. }
             | Event::Listed { .. }

@@ -225,6 +225,7 @@ impl World {
                     let before = self.server.stamps.insert(person, stamp);
                     assert!(before < Some(stamp), "a stamp went backwards");
                 }
+                EndpointEvent::Renewed { .. } => {}
                 EndpointEvent::Rejected { person, why, .. } => self.server.rejections.push((person, why)),
                 EndpointEvent::Evict { id, code, why } => {
                     if let Some(s) = self.server.sessions.get_mut(&id) {

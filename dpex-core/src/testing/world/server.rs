@@ -171,6 +171,7 @@ impl ServerHost {
             | Event::Hashed { .. }
             | Event::Failed { .. }
             | Event::Endpoints(_)
+            | Event::Renewed { .. }
             | Event::Notice(_) => panic!("a client's event at the server: {event:?}"),
         };
         self.log.push((person, record));

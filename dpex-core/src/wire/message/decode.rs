@@ -10,6 +10,7 @@ use super::{
     FailCode, MAX_HELD_RANGES, MAX_HOST, MAX_MESSAGE, MAX_PAGE_ENTRIES, MAX_PLACES, MAX_SUMS, MAX_TEXT, Message,
     RequestId, Resume,
 };
+use crate::seal::WRAPPED_LEN;
 use crate::store::{Entry, EntryKind, Meta};
 use crate::types::{Digest, SharePath, Timestamp, Version};
 use crate::wire::codec::VARINT_MAX;
@@ -73,6 +74,8 @@ struct Fields<'a> {
     text: Option<String>,
     used: Option<u64>,
     places: Option<Vec<(String, u16)>>,
+    psk: Option<[u8; WRAPPED_LEN]>,
+    knock: Option<[u8; WRAPPED_LEN]>,
 }
 
 impl<'a> Fields<'a> {
@@ -100,6 +103,8 @@ impl<'a> Fields<'a> {
             "text" => once(&mut self.text, text(d)?),
             "used" => once(&mut self.used, number(d)?),
             "places" => once(&mut self.places, places(d)?),
+            "psk" => once(&mut self.psk, fixed(d)?),
+            "knock" => once(&mut self.knock, fixed(d)?),
             _ => skip(d, 0),
         }
     }
@@ -152,6 +157,7 @@ impl<'a> Fields<'a> {
             },
             "cancel" => Message::Cancel { id: need(id)? },
             "endpoints" => Message::Endpoints { places: need(self.places)? },
+            "renew" => Message::Renew { psk: self.psk, knock: self.knock },
             "notice" => Message::Notice { text: need(self.text)? },
             _ => Message::Unknown { id },
         })

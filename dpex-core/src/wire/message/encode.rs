@@ -117,6 +117,15 @@ fn put<W: Write>(e: &mut Encoder<W>, message: &Message) -> Done<W> {
                 e.str(host)?.u16(*port)?;
             }
         }
+        Message::Renew { psk, knock } => {
+            let all = [("psk", psk), ("knock", knock)];
+            e.map(1 + all.iter().filter(|(_, wrapped)| wrapped.is_some()).count() as u64)?.str("t")?.str("renew")?;
+            for (key, wrapped) in all {
+                if let Some(wrapped) = wrapped {
+                    e.str(key)?.bytes(wrapped)?;
+                }
+            }
+        }
         Message::Unknown { id } => {
             e.map(1 + u64::from(id.is_some()))?.str("t")?.str("?")?;
             if let Some(id) = id {
