@@ -26,19 +26,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 16 << 20;
 
 /// What may be asked of a running server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
     /// How it stands.
     Status,
     /// Who is enrolled, how, and what caps hold has changed on the disk.
     Refresh,
+    /// This person's access has ended, and that could not be written to the disk.
+    Expel {
+        /// What they are called.
+        name: String,
+    },
     /// End when nothing is being sent any more, or after ten seconds.
     Stop,
 }
 
 /// Asks the server that runs in this part of the home; `None` if none runs there.
-pub(crate) fn ask(part: &Part, request: Request) -> CliResult<Option<Value>> {
+pub(crate) fn ask(part: &Part, request: &Request) -> CliResult<Option<Value>> {
     let path = part.control_socket();
     let failed = |e: io::Error| {
         CliError::new(Blame::NoAnswer, format!("the server does not answer on {}: {}", path.display(), reason(&e)))
@@ -52,10 +57,10 @@ pub(crate) fn ask(part: &Part, request: Request) -> CliResult<Option<Value>> {
     converse(stream, request).map(Some).map_err(failed)
 }
 
-fn converse(mut stream: UnixStream, request: Request) -> io::Result<Value> {
+fn converse(mut stream: UnixStream, request: &Request) -> io::Result<Value> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = serde_json::to_vec(&request)?;
+    let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();
@@ -86,7 +91,7 @@ fn shortened(path: &Path) -> io::Result<(Option<File>, PathBuf)> {
 /// Tells a running server that something has changed on the disk. Returns whether one runs and has taken it; that it
 /// could not is said, and is no failure of the command: what it did is done.
 pub(crate) fn refresh(part: &Part, ui: crate::ui::Ui) -> bool {
-    match ask(part, Request::Refresh) {
+    match ask(part, &Request::Refresh) {
         Ok(None) => false,
         Ok(Some(answer)) => match answer["error"].as_str() {
             None => true,

@@ -236,6 +236,21 @@ impl Part {
         Values::new(self.state().join("values"))
     }
 
+    /// Notes that clients are told of several places.
+    pub(crate) fn remember_places(&self) -> CliResult {
+        let _lock = self.lock()?;
+        if self.has_told_places() { Ok(()) } else { write_secret(&self.told_places(), b"") }
+    }
+
+    /// Were clients ever told of several places?
+    pub(crate) fn has_told_places(&self) -> bool {
+        self.told_places().exists()
+    }
+
+    fn told_places(&self) -> PathBuf {
+        self.state().join("told-places")
+    }
+
     /// Where a running server listens for commands.
     pub(crate) fn control_socket(&self) -> PathBuf {
         self.dir.join("control")

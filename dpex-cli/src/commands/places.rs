@@ -4,6 +4,7 @@ use dpex_core::enrol::{Endpoint, Host};
 
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
+use crate::home::Part;
 
 /// The place that is written into answers first.
 pub(super) fn host(settings: &Settings) -> CliResult<Host> {
@@ -30,10 +31,16 @@ pub(super) fn all(settings: &Settings) -> CliResult<Vec<Endpoint>> {
     std::iter::once(Ok(first)).chain(also.iter().map(read)).collect()
 }
 
-/// Those that clients are told of when they connect: none, unless there are several.
-pub(super) fn announced(settings: &Settings) -> CliResult<Vec<Endpoint>> {
+/// Those that clients are told of when they connect: none, unless there are several, or were; what they were told once must
+/// be taken back.
+pub(super) fn announced(settings: &Settings, part: &Part) -> CliResult<Vec<Endpoint>> {
     let also: Vec<String> = settings.value("also")?;
-    if also.is_empty() { Ok(Vec::new()) } else { all(settings) }
+    if !also.is_empty() {
+        part.remember_places()?;
+    } else if !part.has_told_places() {
+        return Ok(Vec::new());
+    }
+    all(settings)
 }
 
 fn bad(settings: &Settings, key: &str, why: &str) -> CliError {

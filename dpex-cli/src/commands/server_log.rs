@@ -4,7 +4,7 @@ use dpex_core::types::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, lookup};
 use crate::args::{LogArgs, Since};
 use crate::error::{Blame, CliError, CliResult};
 use crate::home::{Audit, Fault, Role};
@@ -19,11 +19,12 @@ pub(super) fn run(context: &Context, args: &LogArgs) -> CliResult {
         return verify(context.ui, &audit);
     }
     let since = args.since.map(moment).transpose()?;
-    let mut shown = 0_u64;
+    let (mut shown, mut is_known) = (0_u64, false);
     audit.read(|line, value| {
         let at = value["at"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
         let is_late = since.is_none_or(|since| at.is_some_and(|at| at >= since));
         let is_theirs = args.name.as_ref().is_none_or(|name| value["person"] == name.as_str());
+        is_known |= is_theirs;
         if !is_late || !is_theirs {
             return Ok(());
         }
@@ -38,6 +39,10 @@ pub(super) fn run(context: &Context, args: &LogArgs) -> CliResult {
         context.ui.answer(&format!("{at}  {person}{words}"))
     })?;
     if shown == 0 {
+        if let Some(name) = args.name.as_ref().filter(|_| !is_known) {
+            // A name that somebody had once is in the log; this one is neither there nor among the people.
+            lookup::person(&part.people(), name)?;
+        }
         let verbose = if context.ui.verbose { "" } else { " (-v shows connections and listings, too)" };
         context.ui.say(&format!("There is nothing to show{verbose}."));
     }
@@ -76,8 +81,13 @@ fn told(value: &Value, verbose: bool) -> Option<String> {
         "changed" => "the terms were changed".into(),
         "torn" => format!("a line torn by a crash was cut off ({})", bytes("bytes")),
         "lost" => format!("{} lines could not be written", value["lines"]),
+        "too-many" => format!("made {} more lines than anybody may, which are left out", value["lines"]),
+        "rekeyed" => "a new secret was made".into(),
+        "gate-renewed" => "the first gate's secret was changed".into(),
+        "limit-changed" => "the limit for all was changed".into(),
         "connected" if verbose => format!("connected from {}", text("from")),
         "moved" if verbose => format!("moved from {} to {}", text("from"), text("to")),
+        "renewed" if verbose => "came with the new secrets".into(),
         "disconnected" if verbose => format!("disconnected{took}"),
         "listed" if verbose => format!(
             "listed {} names in {}",

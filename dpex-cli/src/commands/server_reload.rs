@@ -11,7 +11,7 @@ use crate::home::Role;
 pub(super) fn run(context: &Context) -> CliResult {
     let part = context.home.part(Role::Server);
     part.check()?;
-    let Some(answer) = control::ask(&part, Request::Refresh)? else {
+    let Some(answer) = control::ask(&part, &Request::Refresh)? else {
         return Err(CliError::new(Blame::NoAnswer, "no server runs here").hint("`dpex server start` starts one"));
     };
     if let Some(why) = answer["error"].as_str() {

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::{Context, lookup};
 use crate::args::PersonArgs;
-use crate::control;
+use crate::control::{self, Request};
 use crate::error::{Blame, CliError, CliResult};
-use crate::home::{Role, Status};
+use crate::home::{Part, Role, Status};
 
 /// Runs it.
 pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
         if was_active {
             // On the disk first: whatever happens then, a server that starts again keeps this person out.
             person.status = Status::Revoked;
-            people.put(&name, &person)?;
+            people.put(&name, &person).map_err(|e| without_the_disk(&part, &args.name, e))?;
         }
         was_active
     };
@@ -38,9 +38,21 @@ pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
     }
     let already = if was_active { "has no access any more" } else { "had no access already" };
     context.ui.say(&format!(
-        "`{}` {already}. Their files stay in {}; what they have fetched is theirs.",
+        "`{}` {already}. Their files stay in {}; what they have fetched is theirs.\n\
+         They still know the secret of the first gate; `dpex server rekey --knock` changes it.",
         args.name,
         part.people().outgoing(&args.name.parse().map_err(|_| CliError::usage("no such name"))?).display()
     ));
     Ok(())
+}
+
+/// The disk does not take it: the server that runs ends the access all the same.
+fn without_the_disk(part: &Part, name: &str, error: CliError) -> CliError {
+    let asked = control::ask(part, &Request::Expel { name: name.to_owned() });
+    let is_out = asked.is_ok_and(|answer| answer.is_some_and(|answer| answer["expelled"] == true));
+    if !is_out {
+        return error;
+    }
+    let message = format!("`{name}` is out of the running server, but not for good: {}", error.message());
+    CliError::new(error.blame(), message).hint("make room, and run it again before the server is started anew")
 }

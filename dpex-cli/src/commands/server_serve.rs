@@ -1,5 +1,6 @@
 //! `dpex server serve`: serves in the foreground until Ctrl-C, or until it is told to stop.
 
+mod budget;
 mod hook;
 mod host;
 mod metrics;
@@ -181,6 +182,19 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Ends an access that could not be ended on the disk, for as long as this server runs. Did anybody have it?
+    async fn expel(&self, name: &str) -> bool {
+        let mut roster = self.roster.lock().await;
+        let gone = self.host.keep_only(|other, _| other.as_str() != name);
+        for enrolment in &gone {
+            roster.ban(*enrolment);
+            self.steward.expel(*enrolment);
+        }
+        !gone.is_empty()
+    }
+}
+
 /// An answer to a command, some time.
 type Answer = Pin<Box<dyn Future<Output = Value> + Send>>;
 
@@ -195,6 +209,10 @@ fn answers(running: Running, facts: Facts) -> impl Fn(Request) -> Answer + Clone
                     Ok(()) => json!({ "refreshed": true }),
                     Err(e) => json!({ "error": e.message(), "hint": e.hint_text() }),
                 },
+                Request::Expel { name } => {
+                    let out = running.expel(&name).await;
+                    json!({ "expelled": out })
+                }
                 Request::Stop => {
                     running.steward.drain(DRAIN);
                     json!({ "stopping": true, "pid": std::process::id() })

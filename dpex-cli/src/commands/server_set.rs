@@ -67,11 +67,14 @@ fn set_person(context: &Context, part: &Part, args: &SetArgs, name: &str) -> Cli
 
 fn set_all(context: &Context, part: &Part, args: &SetArgs) -> CliResult {
     let limit = texts(&args.limit);
-    let path = context.config.clone().unwrap_or_else(|| part.settings_file());
+    let named = context.config.clone().unwrap_or_else(|| part.settings_file());
+    // What a link leads to is written, not the link: it may be kept elsewhere for a reason.
+    let path = fs::canonicalize(&named).unwrap_or(named);
     {
         let _lock = part.lock()?;
         write_limit(&path, &limit)?;
     }
+    super::write_down_of_nobody(context, part, "limit-changed", json!({ "limit": limit }));
     if context.ui.json {
         context.ui.record("set", json!({ "limit": limit }))?;
     }

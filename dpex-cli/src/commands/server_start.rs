@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         if let Ok(Some(status)) = child.try_wait() {
             return Err(ended(&said, status.code()));
         }
-        match control::ask(&part, Request::Status) {
+        match control::ask(&part, &Request::Status) {
             Ok(Some(status)) => break status,
             Ok(None) | Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
             Ok(None) => return Err(CliError::new(Blame::Internal, "the server was started and does not answer")),

@@ -13,7 +13,7 @@ use crate::ui::{Table, escape, minute, size};
 pub(super) fn run(context: &Context) -> CliResult {
     let part = context.home.part(Role::Server);
     part.check()?;
-    let Some(status) = control::ask(&part, Request::Status)? else {
+    let Some(status) = control::ask(&part, &Request::Status)? else {
         if context.ui.json {
             context.ui.record("status", serde_json::json!({ "running": false }))?;
         }

@@ -35,7 +35,7 @@ pub(super) fn restart(context: &Context, args: &ServeArgs) -> CliResult {
 
 /// Asks the server to end, and waits until it has. Did one run?
 fn stop(part: &Part) -> CliResult<bool> {
-    let asked = control::ask(part, Request::Stop)?;
+    let asked = control::ask(part, &Request::Stop)?;
     if asked.is_none() && !part.is_serving()? {
         return Ok(false);
     }

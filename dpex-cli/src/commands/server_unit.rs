@@ -24,10 +24,10 @@ pub(super) fn run(context: &Context, args: &UnitArgs) -> CliResult {
     let unit = if args.system { system(&program, &words) } else { user(&program, home, &words) };
     context.ui.answer(&unit)?;
     context.ui.say(if args.system {
-        "Put it into /etc/systemd/system/dpex.service. Its home is /var/lib/dpex: set the server up there first, with\n\
-         `sudo dpex --home /var/lib/dpex server init ...`; it becomes the service's own when that starts. After\n\
-         `systemctl daemon-reload`: `systemctl enable --now dpex`. While it runs, commands are\n\
-         `sudo -u dpex dpex --home /var/lib/dpex ...`."
+        "Put it into /etc/systemd/system/dpex.service. It runs as a user of its own, whose home is /var/lib/dpex:\n\
+         `sudo useradd --system --create-home --home-dir /var/lib/dpex --shell /usr/sbin/nologin dpex`, and all commands\n\
+         are `sudo -u dpex dpex --home /var/lib/dpex ...`, beginning with `server init`. Then `systemctl daemon-reload`\n\
+         and `systemctl enable --now dpex`."
     } else {
         "Put it into ~/.config/systemd/user/dpex.service; then `systemctl --user enable --now dpex`, and\n\
          `loginctl enable-linger`, so that it runs while you are not logged in."
@@ -91,7 +91,7 @@ fn user(program: &Path, home: &Path, words: &[String]) -> String {
 
 fn system(program: &Path, words: &[String]) -> String {
     format!(
-        "{}{}DynamicUser=yes\nStateDirectory=dpex\nStateDirectoryMode=0700\n{HARDENED}ProtectSystem=strict\nProtectHome=yes\n\
+        "{}{}User=dpex\nStateDirectory=dpex\nStateDirectoryMode=0700\n{HARDENED}ProtectSystem=strict\nProtectHome=yes\n\
          PrivateTmp=yes\nPrivateDevices=yes\nProtectClock=yes\nProtectControlGroups=yes\nProtectHostname=yes\n\
          ProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectKernelTunables=yes\nProtectProc=invisible\n\
          CapabilityBoundingSet=\n\n[Install]\nWantedBy=multi-user.target\n",

@@ -128,3 +128,12 @@ fn numbers_are_served_on_loopback_if_asked_for() {
     }
     assert!(scrape("GET /secrets HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
 }
+
+#[test]
+fn the_log_of_somebody_nobody_knows_is_refused_and_of_somebody_who_did_nothing_is_empty() {
+    let site = Site::new();
+    site.enrol("alice");
+    let nothing = site.server.run(&["server", "log", "alice", "--since", "2090-01-01"]);
+    assert_eq!((nothing.code, &nothing.stdout[..]), (Some(0), ""), "{nothing:?}");
+    site.server.run(&["server", "log", "alise"]).fails(3, "`alise`", "alice");
+}

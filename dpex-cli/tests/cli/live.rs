@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::background::Background;
 use crate::site::{Site, put, text};
+use crate::support::Machine;
 
 #[test]
 fn who_is_added_while_it_runs_comes_in_at_once() {
@@ -206,4 +207,68 @@ fn a_folder_that_was_replaced_is_offered_after_a_reload() {
     put(&shelf.join("new"), 10, "new");
     site.server.ok(&["server", "reload"]);
     assert_eq!(alice.ok(&["client", "ls"]), "new\n");
+}
+
+#[test]
+fn a_disk_that_takes_nothing_does_not_keep_anybody_in() {
+    let site = Site::new();
+    let (alice, bob) = (site.enrol("alice"), site.enrol("bob"));
+    put(&site.shelf("alice").join("big"), 12_000_000, "big");
+    let background = Background::start(&site);
+    site.server.ok(&["server", "set", "--limit", "2M"]);
+    let mut fetching = alice.start(&["client", "get", "big", "--json"]);
+    fetching.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+    // As if there were no room: a folder stands where the new record would be written.
+    let in_the_way = site.server.home().join("server/clients/alice/.client.json.new");
+    fs::create_dir(&in_the_way).expect("writable");
+    fs::write(in_the_way.join("x"), "").expect("writable");
+    site.server.run(&["server", "revoke", "alice"]).fails(
+        6,
+        "out of the running server, but not for good",
+        "make room",
+    );
+    assert_eq!(fetching.ended().code, Some(5));
+    site.server.ok(&["server", "reload"]);
+    alice.run(&["client", "ls", "-q"]).fails(4, "no answer", "your access ended");
+    bob.ok(&["client", "ls"]);
+    drop(background);
+    // Without a server there is nobody to tell.
+    site.server.run(&["server", "revoke", "alice"]).fails(6, "failed to write", "");
+    fs::remove_dir_all(&in_the_way).expect("ours");
+    site.server.ok(&["server", "revoke", "alice"]);
+}
+
+#[test]
+fn a_limit_is_written_through_a_link_and_written_down() {
+    let site = Site::new();
+    let (settings, kept) = (site.server.home().join("server/dpex.toml"), site.server.path("kept.toml"));
+    fs::rename(&settings, &kept).expect("ours");
+    std::os::unix::fs::symlink(&kept, &settings).expect("ours");
+    site.server.ok(&["server", "set", "--limit", "2M"]);
+    assert!(fs::symlink_metadata(&settings).expect("there").is_symlink());
+    assert!(fs::read_to_string(&kept).expect("text").contains("limit = [\"2M\"]"));
+    assert!(site.server.ok(&["server", "log"]).contains("the limit for all was changed"));
+}
+
+#[test]
+fn places_that_were_told_once_are_taken_back() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let _background = Background::start(&site);
+    let settings = site.server.home().join("server/dpex.toml");
+    let known = || fs::read_to_string(alice.home().join("client/servers").join(server_file(&alice))).expect("text");
+    alice.ok(&["client", "ls"]);
+    fs::write(&settings, "also = [\"127.0.0.1:9999\"]\n").expect("ours");
+    site.server.ok(&["server", "reload"]);
+    alice.ok(&["client", "ls"]);
+    assert!(known().contains(":9999"), "{}", known());
+    fs::write(&settings, "").expect("ours");
+    site.server.ok(&["server", "reload"]);
+    alice.ok(&["client", "ls"]);
+    assert!(!known().contains(":9999"), "{}", known());
+}
+
+fn server_file(client: &Machine) -> std::ffi::OsString {
+    let mut files = fs::read_dir(client.home().join("client/servers")).expect("there");
+    files.next().expect("one").expect("readable").file_name()
 }

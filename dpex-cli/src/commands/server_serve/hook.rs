@@ -4,9 +4,10 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -38,23 +39,20 @@ impl Hook {
         let missed = Arc::clone(&dropped);
         tokio::spawn(async move {
             let places = Arc::new(Semaphore::new(AT_ONCE));
-            let mut failed_before = false;
-            let (outcomes, mut ended) = mpsc::unbounded_channel();
+            let failed_before = Arc::new(AtomicBool::new(false));
             while let Some(event) = waiting.recv().await {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                let (name, arguments, outcomes) = (program.clone(), arguments.clone(), outcomes.clone());
+                let (name, arguments, log_of_it) = (program.clone(), arguments.clone(), log.clone());
+                let failed_before = Arc::clone(&failed_before);
                 tokio::spawn(async move {
                     let outcome = run(&name, &arguments, &event).await;
                     drop(place);
-                    let _ = outcomes.send(outcome.map_err(|why| format!("`{name}` {why}")));
-                });
-                while let Ok(outcome) = ended.try_recv() {
+                    let failed_before = failed_before.swap(outcome.is_err(), Ordering::Relaxed);
                     // Said when it begins to fail, not each time.
-                    if let (Err(why), false) = (&outcome, failed_before) {
-                        log.warn(&format!("on-delivered: {why}"));
+                    if let (Err(why), false) = (outcome, failed_before) {
+                        log_of_it.warn(&format!("on-delivered: `{name}` {why}"));
                     }
-                    failed_before = outcome.is_err();
-                }
+                });
                 let missed = missed.swap(0, Ordering::Relaxed);
                 if missed > 0 {
                     log.warn(&format!("on-delivered: {missed} events came faster than `{program}` takes them"));
@@ -79,9 +77,12 @@ impl Hook {
 async fn run(program: &str, arguments: &[String], event: &str) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    // With a group of its own, so that what it has started ends with it.
+    command.process_group(0);
     // A passphrase is the server's alone.
     command.env_remove(crate::home::PASSPHRASE_VARIABLE);
     let mut child = command.spawn().map_err(|e| format!("could not be run: {}", crate::error::reason(&e)))?;
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let mut input = child.stdin.take();
     let work = async {
         if let Some(input) = &mut input {
@@ -95,6 +96,12 @@ async fn run(program: &str, arguments: &[String], event: &str) -> Result<(), Str
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!("failed: {status}")),
         Ok(Err(e)) => Err(format!("failed: {e}")),
-        Err(_) => Err(format!("was killed after {} s", PATIENCE.as_secs())),
+        Err(_) => {
+            // It has not been waited for, so the number is still its own.
+            if let Some(group) = group {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            Err(format!("was killed after {} s", PATIENCE.as_secs()))
+        }
     }
 }

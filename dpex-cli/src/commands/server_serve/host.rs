@@ -15,6 +15,7 @@ use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
 use dpex_core::wire::message::{FailCode, RequestId};
 use serde_json::{Value, json};
 
+use super::budget::{Budget, Matter};
 use super::hook::Hook;
 use super::metrics::Totals;
 use super::nothing::Nothing;
@@ -57,6 +58,7 @@ pub(super) struct Host {
     former: Mutex<HashMap<EnrolmentId, String>>,
     announced: RwLock<Vec<Endpoint>>,
     scribe: Scribe,
+    budget: Mutex<Budget>,
     hook: Option<Hook>,
     /// What has happened since the start.
     pub(super) totals: Totals,
@@ -78,6 +80,7 @@ impl Host {
             former: Mutex::default(),
             announced: RwLock::default(),
             scribe,
+            budget: Mutex::default(),
             hook,
             totals: Totals::default(),
             begun: Mutex::default(),
@@ -135,7 +138,14 @@ impl Host {
         let Value::Object(mut all) = fields else { unreachable!("the fields are an object") };
         all.insert("session".into(), id(session).into());
         let entry = Entry { at, kind, person: Some(self.name(session.person)), fields: Value::Object(all) };
-        self.scribe.note(entry.clone());
+        let matter = if kind == "got" { Matter::Delivery } else { Matter::Else };
+        if let Some(refused) = locked(&self.budget).take(Instant::now(), session.person, matter) {
+            if refused > 0 {
+                let fields = json!({ "lines": refused });
+                self.scribe.note(Entry { at, kind: "too-many", person: entry.person.clone(), fields });
+            }
+            self.scribe.note(entry.clone());
+        }
         entry
     }
 

@@ -86,12 +86,23 @@ pub(super) async fn bind(address: SocketAddr) -> CliResult<TcpListener> {
     })
 }
 
-/// Answers one scraper after the other, for ever.
+/// Answers scrapers for ever, four at a time: one that is slow keeps no other waiting.
 pub(super) async fn run<F: Future<Output = (usize, usize)>>(
     listener: TcpListener,
     totals: &Totals,
     since: i64,
     now: impl Fn() -> F,
+) -> std::convert::Infallible {
+    let one = || answer_each(&listener, totals, since, &now);
+    let (never, _, _, _) = tokio::join!(one(), one(), one(), one());
+    match never {}
+}
+
+async fn answer_each<F: Future<Output = (usize, usize)>>(
+    listener: &TcpListener,
+    totals: &Totals,
+    since: i64,
+    now: &impl Fn() -> F,
 ) -> std::convert::Infallible {
     loop {
         let Ok((stream, _)) = listener.accept().await else {

@@ -1,7 +1,7 @@
 //! Who may come in, what each is offered, and how fast: read from the home when the server starts, and again whenever a
 //! command has changed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub(super) struct Roster {
     limits: (Limits, BTreeMap<EnrolmentId, Limits>),
     announced: Vec<Endpoint>,
     gate: Gate,
+    /// Whose access was ended and could not be ended on the disk.
+    banned: BTreeSet<EnrolmentId>,
 }
 
 /// The first gate, and the one before it.
@@ -72,24 +74,30 @@ impl Roster {
         let (offered, limits) = (BTreeMap::new(), (Limits::default(), BTreeMap::new()));
         let announced = Vec::new();
         let gate = gate(&part, suite)?;
-        Ok(Self { context, part, suite, own, secret, open, offered, limits, announced, gate })
+        Ok(Self { context, part, suite, own, secret, open, offered, limits, announced, gate, banned: BTreeSet::new() })
     }
 
     /// Is this enrolment still the one that a person has? Whatever else is wrong with the home, or with other people's
     /// records, must not keep somebody in; a record that cannot be read puts nobody out.
     pub(super) fn stays(&self, name: &Slug, enrolment: &EnrolmentId) -> bool {
         match self.part.people().get(name) {
+            _ if self.banned.contains(enrolment) => false,
             Ok(Some(person)) => person.status == Status::Active && person.grant.enrolment == *enrolment,
             Ok(None) => false,
             Err(_) => true,
         }
     }
 
+    /// Whatever the home says, this enrolment does not work any more.
+    pub(super) fn ban(&mut self, enrolment: EnrolmentId) {
+        self.banned.insert(enrolment);
+    }
+
     /// Everybody who may come in, as the home says now. After an error all is as before.
     pub(super) fn read(&mut self) -> CliResult<Vec<Enrolled>> {
         let settings = self.context.settings(Role::Server)?;
         let all_limits = limits(&settings)?;
-        let announced = places::announced(&settings)?;
+        let announced = places::announced(&settings, &self.part)?;
         let confirmed_only: bool = settings.value("require-confirmed")?;
         let in_bucket = shelves::bucket(&settings)?.is_some();
         self.renew();
@@ -97,7 +105,7 @@ impl Roster {
         let people = self.part.people();
         let (mut enrolled, mut offered, mut own_limits) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (name, person) in people.all()? {
-            if person.status != Status::Active {
+            if person.status != Status::Active || self.banned.contains(&person.grant.enrolment) {
                 continue;
             }
             let (grant, terms) = (&person.grant, &person.terms);
