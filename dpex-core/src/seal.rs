@@ -30,4 +30,4 @@ pub use responder::{OpenedInit, ResponseTerms, UnsignedResp, Verdict, open_init}
 pub use schedule::{Stage0, Stage1, Stage2, TrafficSecret};
 pub use secrets::{CIDS, Direction, SessionSecrets};
 pub use window::{REPLAY_WINDOW, ReplayWindow};
-pub use wrap::{Kind, WRAPPED_LEN, Wrap};
+pub use wrap::{Kind, Wrap};

@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -61,4 +61,11 @@ pub trait Transport: Debug + Send + Sync {
     /// # Errors
     /// Whatever the system says.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// The address of this machine from which datagrams to `peer` would leave now, if that is known. A client asks now and
+    /// then: another one means another network.
+    fn source_towards(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let _ = peer;
+        None
+    }
 }

@@ -1,7 +1,7 @@
 //! The transport itself: when to wait, what to batch, and which errors are whose.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -128,6 +128,17 @@ impl Transport for UdpTransport {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    fn source_towards(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let any: IpAddr = match peer {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        // Connecting sends nothing: it only asks the system for the way.
+        let asked = std::net::UdpSocket::bind((any, 0)).ok()?;
+        asked.connect(peer).ok()?;
+        Some(asked.local_addr().ok()?.ip())
     }
 }
 

@@ -76,7 +76,7 @@ impl Prospect {
             }
             let grant = &mut known.grant;
             grant.endpoints = endpoints.unwrap_or_else(|| before.endpoints.clone());
-            // In one step with the rest, and in place of the old ones, which the server drops when these are used (ENR-27).
+            // In one step with the rest, and in place of the old ones, which the server drops when these are used (ENR-29).
             grant.psk = psk.unwrap_or_else(|| before.psk.clone());
             grant.knock = knock.unwrap_or_else(|| before.knock.clone());
             if *grant == before {

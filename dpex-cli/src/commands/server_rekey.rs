@@ -54,7 +54,7 @@ fn named(part: &Part, names: &[String]) -> CliResult<Vec<(Slug, Person)>> {
     }
 }
 
-/// Makes a pre-shared key that waits for its first use; false if one waits already, since the client may hold that. The
+/// Makes a pre-shared key that waits for its first use; false if one waits already, since the client may hold that (ENR-28). The
 /// caller holds the lock of the home.
 pub(super) fn begin(part: &Part, suite: &dyn CipherSuite, name: &Slug, enrolment: &EnrolmentId) -> CliResult<bool> {
     let psk = random_secret(suite).map_err(failed)?;

@@ -38,7 +38,7 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-// ENR-26, ENR-27.
+// ENR-26, ENR-27, ENR-28, ENR-29.
 #[test]
 fn a_client_is_given_a_new_secret_and_the_old_one_works_until_it_is_used() {
     let site = Site::new();
@@ -68,7 +68,7 @@ fn a_client_is_given_a_new_secret_and_the_old_one_works_until_it_is_used() {
     eventually("it is written down", || log().contains("\"renewed\""));
 }
 
-// ENR-26.
+// ENR-27.
 #[test]
 fn who_has_only_the_old_secret_is_met_with_silence_once_the_new_one_was_used() {
     let site = Site::new();

@@ -88,7 +88,7 @@ pub struct NextKey {
 pub struct Person {
     /// Keys of the enrolment, which also name it.
     pub pair: PairKeys,
-    /// What is to take their place: from its first use on, it alone is taken (ENR-26).
+    /// What is to take their place: from its first use on, it alone is taken (ENR-27).
     pub next: Option<NextKey>,
     /// The client's key.
     pub key: Arc<dyn PublicKey>,
@@ -141,7 +141,7 @@ pub enum EndpointEvent {
         /// The stamp.
         stamp: Timestamp,
     },
-    /// A client has proved that it has secrets that were renewed: what they replace need not be kept any more (ENR-26).
+    /// A client has proved that it has secrets that were renewed: what they replace need not be kept any more (ENR-27).
     Renewed {
         /// Whose.
         person: EnrolmentId,

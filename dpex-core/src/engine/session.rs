@@ -7,6 +7,7 @@ mod config;
 mod event;
 mod fetching;
 mod held;
+mod ids;
 mod link;
 mod path;
 mod ratchet;
@@ -18,14 +19,14 @@ use std::time::{Duration, Instant};
 
 use super::disk::{DiskReply, DiskRequest};
 use crate::enrol::Endpoint;
-use crate::seal::{Direction, Kind, OpenError, SealError, SessionSecrets, WRAPPED_LEN, Wrap};
+use crate::seal::{Direction, Kind, OpenError, SealError, SessionSecrets, Wrap};
 use crate::store::{Held, ListQuery};
 use crate::suite::CryptoError;
 use crate::transfer::{Accepted, Violation};
 use crate::types::{Secret, SharePath};
 use crate::wire::codec::Reader;
 use crate::wire::frame::{self, CloseCode, Frame};
-use crate::wire::message::{MAX_PLACES, Message, RequestId};
+use crate::wire::message::{MAX_PLACES, Message, RequestId, WRAPPED_LEN};
 
 pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
@@ -221,7 +222,7 @@ impl Session {
         }
     }
 
-    /// Secrets of the enrolment came (ENR-27).
+    /// Secrets of the enrolment came (ENR-30).
     fn on_renew(&mut self, psk: Option<Wrapped>, knock: Option<Wrapped>) -> Result<(), Violation> {
         let Upper::Client(client) = &mut self.upper else {
             return Err(Violation("a server's message from a client"));
@@ -339,6 +340,14 @@ impl Session {
     pub fn probe(&mut self) {
         if self.state == State::Open && !self.link.awaits_answer() {
             self.link.ping();
+        }
+    }
+
+    /// Told, of a client: its own address is another one now. The server hears of it at once, and whoever watches both paths
+    /// finds no connection id on both (REC-12).
+    pub fn rebound(&mut self) {
+        if self.state == State::Open && matches!(self.upper, Upper::Client(_)) {
+            self.link.rebound();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often the server is asked for a sign of life by whoever has work of their own.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// How often it is seen whether this machine has another address.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Hands out the stamps of handshakes.
 #[async_trait]
@@ -113,6 +116,21 @@ pub async fn connect(
     }
 }
 
+/// Tells the session when this machine speaks to the server from another address than before.
+async fn watch_source(transport: Arc<dyn Transport>, server: SocketAddr, commands: mpsc::WeakUnboundedSender<Command>) {
+    let mut before = transport.source_towards(server);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = transport.source_towards(server);
+        // Without a way there is nothing to say yet.
+        if now.is_some() && now != before {
+            let Some(commands) = commands.upgrade() else { return };
+            let _ = commands.send(Command::Rebound);
+            before = now;
+        }
+    }
+}
+
 /// Where a fetched file goes.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -170,7 +188,7 @@ pub struct Client {
 pub struct News {
     /// Where it is found from now on, best first.
     pub endpoints: Option<Vec<Endpoint>>,
-    /// The secret that the two share from now on (ENR-27).
+    /// The secret that the two share from now on (ENR-29).
     pub psk: Option<Secret>,
     /// The secret of the first gate from now on.
     pub knock: Option<Secret>,
@@ -182,6 +200,8 @@ enum Command {
     Get(SharePath, Target, Listener),
     Hash(SharePath, oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Probe,
+    /// This machine's address is another one.
+    Rebound,
     /// Within so much time.
     Close(Duration, oneshot::Sender<()>),
 }
@@ -193,7 +213,7 @@ impl Client {
         let ended = Arc::new(Mutex::new(None));
         let heard = Arc::new(Mutex::new(moment().at));
         let news = Arc::default();
-        let socket = Arc::clone(&transport);
+        let (socket, watched, server) = (Arc::clone(&transport), Arc::clone(&transport), session.peer());
         let pump = tokio::spawn(async move {
             loop {
                 let mut batch = Vec::new();
@@ -221,9 +241,11 @@ impl Client {
             heard: Arc::clone(&heard),
             news: Arc::clone(&news),
         };
+        let watch = tokio::spawn(watch_source(watched, server, commands.downgrade()));
         tokio::spawn(async move {
             session::run(parts, &mut owner).await;
             pump.abort();
+            watch.abort();
         });
         Self { commands, server_time, ended, heard, news }
     }
@@ -444,6 +466,7 @@ impl Owner for ClientSession {
                 }
             },
             Some(Command::Probe) => session.probe(),
+            Some(Command::Rebound) => session.rebound(),
             Some(Command::Get(path, target, listener)) => {
                 // Without a session the listener is dropped, and tells of it.
                 if let Some(id) = session.get(path, target.held.clone()) {

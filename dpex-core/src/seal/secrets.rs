@@ -64,7 +64,7 @@ pub struct SessionSecrets {
 }
 
 impl SessionSecrets {
-    pub(super) fn derive(master: &Prk, th3: &Digest) -> Self {
+    pub(crate) fn derive(master: &Prk, th3: &Digest) -> Self {
         Self {
             th3: *th3,
             c2s: Half::derive(master, th3, "c2s", "hp c2s", "cid c2s"),

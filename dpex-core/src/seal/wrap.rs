@@ -8,13 +8,12 @@ use zeroize::Zeroizing;
 use crate::kdf::Prk;
 use crate::suite::{CipherSuite, CryptoError, TAG_LEN};
 use crate::types::Secret;
+use crate::wire::message::WRAPPED_LEN;
 
 use super::secrets::SessionSecrets;
 
-/// Bytes of a wrapped secret: nonce, ciphertext, tag.
-pub const WRAPPED_LEN: usize = NONCE_LEN + 32 + TAG_LEN;
-
 const NONCE_LEN: usize = 12;
+const _: () = assert!(WRAPPED_LEN == NONCE_LEN + 32 + TAG_LEN);
 
 /// Which secret it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,6 @@ mod tests;
 
 use std::ops::Range;
 
-use crate::seal::WRAPPED_LEN;
 use crate::store::{Entry, Meta};
 use crate::types::{Digest, SharePath, Version};
 
@@ -27,6 +26,8 @@ pub const MAX_HELD_RANGES: usize = 1024;
 /// Longest explanation in `fail` and `notice`, in bytes.
 pub const MAX_TEXT: usize = 255;
 
+/// Bytes of a secret in `renew`: a nonce, the secret, a tag.
+pub const WRAPPED_LEN: usize = 12 + 32 + 16;
 /// Most places in `endpoints`, and the longest host of one in bytes.
 pub const MAX_PLACES: usize = 8;
 /// The longest host, in bytes: a DNS name is no longer.

@@ -44,7 +44,7 @@ fn move_on(m: &mut BadClient, n: u8, theirs: &[u8; 32]) {
     m.wait(Duration::from_millis(30));
 }
 
-// KEY-8, KEY-10, KEY-11.
+// KEY-8, KEY-9, KEY-10, KEY-11.
 #[test]
 fn a_client_offers_a_share_after_an_hour_and_moves_on_when_it_is_answered() {
     let mut m = BadServer::new();
@@ -95,7 +95,7 @@ fn a_session_without_a_step_for_two_hours_ends() {
     assert_eq!(server.peer.heard.close(), Some(CloseCode::KeyLimit));
 }
 
-// KEY-9, KEY-10, KEY-11.
+// KEY-10, KEY-11.
 #[test]
 fn a_server_answers_every_step_and_follows_its_client() {
     let mut m = BadClient::new();
@@ -158,7 +158,7 @@ fn after_a_step_nothing_opens_that_derives_from_the_secrets_of_before() {
     assert_eq!(m.peer.heard.closes, []);
 }
 
-// KEY-9.
+// KEY-14.
 #[test]
 fn offers_and_answers_out_of_turn_close_the_session() {
     let good = secret(1).public();
@@ -185,7 +185,7 @@ fn offers_and_answers_out_of_turn_close_the_session() {
     }
 }
 
-// KEY-9.
+// KEY-14.
 #[test]
 fn two_steps_within_a_second_close_the_session() {
     let mut m = BadClient::new();

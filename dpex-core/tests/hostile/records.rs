@@ -98,8 +98,9 @@ fn reserved_bits_are_ignored_even_if_they_are_authentic() {
     m.assert_unharmed("reserved bits");
 }
 
+// REC-2.
 #[test]
-fn every_connection_id_that_is_registered_leads_here_and_no_other() {
+fn all_connection_ids_of_a_session_lead_here() {
     let mut m = BadClient::new();
     for cid in 0..64 {
         let pn = m.peer.next_pn;
@@ -107,7 +108,7 @@ fn every_connection_id_that_is_registered_leads_here_and_no_other() {
         let packet = m.peer.seal_as(&Shape { pn, cid, ..Shape::default() }, CHALLENGE);
         m.peer.throw(&mut m.host, &packet);
         m.wait(Duration::from_millis(30));
-        assert_eq!(m.peer.heard.path_responses.len(), usize::try_from(cid.min(7) + 1).expect("small"), "id {cid}");
+        assert_eq!(m.peer.heard.path_responses.len(), usize::try_from(cid + 1).expect("small"), "id {cid}");
     }
     // The id is authenticated: exchanging it spoils the packet.
     let (a, mut b) =
@@ -116,6 +117,49 @@ fn every_connection_id_that_is_registered_leads_here_and_no_other() {
     let before = m.peer.heard.path_responses.len();
     m.peer.throw(&mut m.host, &b);
     assert_eq!(m.peer.heard.path_responses.len(), before);
+}
+
+// REC-13.
+#[test]
+fn a_server_speaks_under_another_id_at_another_address() {
+    let mut m = BadClient::new();
+    let id =
+        |datagrams: Vec<Vec<u8>>| -> Vec<Vec<u8>> { datagrams.iter().map(|packet| packet[..8].to_vec()).collect() };
+    let packet = m.peer.seal(CHALLENGE);
+    m.host.deliver(CLIENT, &packet);
+    let mut used = vec![id(m.host.take_sent_to(CLIENT))[0].clone()];
+    for n in 1..70 {
+        let big = m.peer.seal(&[1; 500]);
+        m.host.deliver(elsewhere(n), &big);
+        m.host.advance(Duration::from_millis(30));
+        let there = id(m.host.take_sent_to(elsewhere(n)));
+        assert_eq!(there.len(), 1, "a challenge");
+        assert_eq!(used.contains(&there[0]), n > 63, "address {n}");
+        used.extend(there);
+        m.host.advance(Duration::from_secs(20));
+        m.host.take_sent();
+    }
+}
+
+// REC-12.
+#[test]
+fn a_client_speaks_under_another_id_from_another_address_and_when_nothing_comes_back() {
+    let mut m = BadServer::new();
+    let id = |m: &mut BadServer| m.host.take_sent().last().map(|packet| packet[..8].to_vec());
+    let get = |m: &mut BadServer| m.host.get("f");
+    get(&mut m);
+    let first = id(&mut m);
+    m.peer.ack(&mut m.host);
+    m.host.take_sent();
+    m.host.rebound();
+    let second = id(&mut m);
+    assert!(first.is_some() && second.is_some() && first != second, "and it speaks at once");
+    get(&mut m);
+    assert_eq!(id(&mut m), second);
+    // Nothing is heard of the server any more.
+    m.host.advance(Duration::from_secs(25));
+    let third = id(&mut m);
+    assert!(third.is_some() && third != second && third != first);
 }
 
 // REC-2.

@@ -53,7 +53,7 @@ impl Renewing {
     }
 }
 
-// ENR-26.
+// ENR-26, ENR-27.
 #[test]
 fn who_comes_with_the_old_key_is_given_the_new_one_and_both_work_until_it_is_used() {
     let mut m = Renewing::new(true, false);
@@ -96,7 +96,7 @@ fn both_may_be_renewed_at_once() {
     assert_eq!(m.host.take_renewed(), [(true, true)]);
 }
 
-// ENR-26: only a client that has proved its identity has used it.
+// ENR-27: only a client that has proved its identity has used it.
 #[test]
 fn a_thief_of_the_new_key_does_not_end_the_old_one() {
     let mut m = Renewing::new(true, false);
@@ -107,7 +107,7 @@ fn a_thief_of_the_new_key_does_not_end_the_old_one() {
     assert!(m.visit(&old).is_some());
 }
 
-// ENR-27.
+// ENR-30.
 #[test]
 fn a_client_takes_what_opens_and_ends_the_session_over_what_does_not() {
     let secret = Secret::new([7; 32]);

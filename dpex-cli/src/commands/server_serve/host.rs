@@ -374,7 +374,7 @@ impl node::Host for Host {
     }
 }
 
-/// What was replaced is forgotten (ENR-26). Was it news?
+/// What was replaced is forgotten (ENR-27). Was it news?
 fn keep_renewed(part: &Part, name: &Slug, person: EnrolmentId, psk: bool, knock: bool) -> CliResult<bool> {
     let _lock = part.lock()?;
     let is_last = knock && part.gate().keep_waiting(|enrolment| enrolment != person.to_string())?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::seal::{Direction, SessionSecrets};
+use crate::seal::{CIDS, Direction, SessionSecrets};
 use crate::types::EnrolmentId;
 use crate::wire::packet::{self, CID_LEN};
 
@@ -18,8 +18,6 @@ const MAX_SESSIONS: usize = 1024;
 /// A session silent for so long gives way to a new one. One with something under way speaks more often, and whoever was
 /// killed and comes back must not wait for the ghosts of earlier tries.
 const EVICTABLE: Duration = Duration::from_secs(3);
-/// Connection ids registered for a session.
-const REGISTERED: u32 = 8;
 
 /// Names a session within an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,9 +56,9 @@ impl Sessions {
         half < MAX_HALF_OPEN && half_of_person < MAX_HALF_OPEN_PER_PERSON && self.table.len() + coming.0 < MAX_SESSIONS
     }
 
-    /// Registers a half-open session; `None` if one of its connection ids is taken (REC-3).
+    /// Registers a half-open session; `None` if one of its connection ids is taken (REC-2, REC-3).
     pub(super) fn insert(&mut self, now: Instant, person: EnrolmentId, secrets: &SessionSecrets) -> Option<SessionId> {
-        let cids: Option<Vec<_>> = (0..REGISTERED).map(|i| secrets.cid(Direction::ClientToServer, i)).collect();
+        let cids: Option<Vec<_>> = (0..CIDS).map(|i| secrets.cid(Direction::ClientToServer, i)).collect();
         let cids = cids?;
         if cids.iter().any(|c| self.cids.contains_key(c)) {
             return None;

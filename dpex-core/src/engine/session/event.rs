@@ -75,7 +75,7 @@ pub enum Event {
     /// Client: the server says where it is found from now on, best first.
     Endpoints(Vec<Endpoint>),
     /// Client: the server gives secrets in place of those that this client came with. They are used from the next connection
-    /// on, once they are kept (ENR-27).
+    /// on, once they are kept (ENR-29).
     Renewed {
         /// The one that the two share.
         psk: Option<Secret>,

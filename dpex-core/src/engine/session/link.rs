@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::ids::Ids;
 use super::path::{Moved, Paths};
 use super::ratchet::{Offered, Ratchet};
 use crate::recovery::{
@@ -19,6 +20,9 @@ use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
 
 /// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
 const INITIAL_RTT: Duration = Duration::from_millis(333);
+
+/// So many probe timeouts in a row, and a client supposes that its packets take another path by now.
+const UNHEARD: u32 = 2;
 
 /// How long an address has to answer a challenge, at least (PTH-4).
 const CHALLENGE_WAIT: Duration = Duration::from_secs(1);
@@ -84,7 +88,9 @@ pub(super) struct Link {
     pub(super) heard: Instant,
     /// When the last eliciting packet left.
     pub(super) spoke: Instant,
-    cid: [u8; 8],
+    ids: Ids,
+    /// Probe timeouts since anything was heard.
+    unheard: u32,
     sealer: Sealer,
     opener: Opener,
     ratchet: Ratchet,
@@ -134,8 +140,8 @@ impl Link {
             filled: false,
             heard: now,
             spoke: now,
-            // REC-2.
-            cid: secrets.cid(sends, 0).ok_or(CryptoError::Internal)?,
+            ids: Ids::new(secrets, sends).ok_or(CryptoError::Internal)?,
+            unheard: 0,
             sealer: Sealer::new(now, suite, secrets, sends)?,
             opener: Opener::new(suite, secrets, sends.opposite())?,
             ratchet: Ratchet::new(now, suite, secrets, sends),
@@ -160,6 +166,7 @@ impl Link {
     pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Result<Opened, OpenError> {
         let opened = self.opener.open(now, packet)?;
         self.heard = now;
+        self.unheard = 0;
         self.ratchet.count(packet.len());
         if opened.key_phase_changed {
             self.opener.discard_previous_at(now + self.pto() * 3);
@@ -288,10 +295,13 @@ impl Link {
         }
         let is_newest = self.opener.highest() == Some(pn);
         let suite = self.suite;
-        self.paths.on_packet(now, from, bytes, is_newest, || {
+        let is_news = self.paths.on_packet(now, from, bytes, is_newest, || {
             let mut token = [0; 8];
             suite.random(&mut token).ok().map(|()| token)
         });
+        if is_news {
+            self.ids.draw_for_candidate();
+        }
     }
 
     /// A challenge was answered. If by that the peer has moved, tells `settle` what was on the way to where it was, and
@@ -304,7 +314,9 @@ impl Link {
         mut settle: impl FnMut(Piece, Fate),
     ) -> Option<SocketAddr> {
         let before = self.paths.current();
-        if self.paths.on_response(from, token)? == Moved::Elsewhere {
+        let moved = self.paths.on_response(from, token)?;
+        self.ids.take_candidates();
+        if moved == Moved::Elsewhere {
             // Nothing is known of the path there, and what went the old one is not waited for (PTH-5).
             self.rtt = RttEstimator::new(INITIAL_RTT);
             self.controller = Box::new(Bbr::new(BASE));
@@ -345,7 +357,7 @@ impl Link {
         self.paths.on_challenged(now, bytes as u64, wait);
         // Its loss says nothing of the path that is in use.
         let contents = Contents::default();
-        self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), &mut out[start..])?;
+        self.sealer.seal_in_place(self.ids.candidates(), self.sent.next_pn(), &mut out[start..])?;
         self.sent_bytes += bytes as u64;
         self.sent.on_size_probe_sent(now, bytes, contents);
         Ok(Some(challenge.to))
@@ -354,6 +366,13 @@ impl Link {
     // FRM-6.
     pub(super) fn on_path_challenge(&mut self, token: [u8; 8]) {
         self.path_response = Some(token);
+    }
+
+    /// A client's own address is another one: who watches both paths is not to see the same id on them, and the server is to
+    /// hear of it.
+    pub(super) fn rebound(&mut self) {
+        self.ids.draw();
+        self.ping = true;
     }
 
     /// Asks for a PING in the next packet, unless something else elicits an acknowledgement.
@@ -391,6 +410,10 @@ impl Link {
             outcome.inform(now, &mut *self.controller);
             self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
             self.probes = self.probes.max(outcome.probes);
+            self.unheard += u32::from(outcome.probes > 0);
+            if self.unheard == UNHEARD && self.sends == Direction::ClientToServer {
+                self.ids.draw();
+            }
             self.on_lost(now, outcome.lost, &mut settle);
             // A bare PING would only reveal the loss, a round trip before it is made good.
             let again = self.sent.in_flight().take(outcome.probes).flat_map(|packet| packet.pieces.iter().cloned());
@@ -533,7 +556,7 @@ impl Link {
 
     fn seal(&mut self, now: Instant, packet: &mut [u8], eliciting: bool, contents: Contents) -> Result<(), SealError> {
         self.update_keys(now)?;
-        self.sealer.seal_in_place(&self.cid, self.sent.next_pn(), packet)?;
+        self.sealer.seal_in_place(self.ids.current(), self.sent.next_pn(), packet)?;
         self.sent_bytes += packet.len() as u64;
         self.ratchet.count(packet.len());
         if contents.size_test {

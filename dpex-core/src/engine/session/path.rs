@@ -61,7 +61,7 @@ impl Paths {
     }
 
     /// Told: an authentic packet of so many bytes came from there, and whether it is the newest so far. `token` draws eight
-    /// bytes that nobody can guess.
+    /// bytes that nobody can guess. Is it an address that is to be challenged from now on?
     pub(super) fn on_packet(
         &mut self,
         now: Instant,
@@ -69,26 +69,27 @@ impl Paths {
         bytes: usize,
         is_newest: bool,
         token: impl FnOnce() -> Option<[u8; 8]>,
-    ) {
+    ) -> bool {
         if from == self.current {
             // It speaks from where it was: whoever forwarded its packets is not it.
             if is_newest {
                 self.candidate = None;
             }
-            return;
+            return false;
         }
         if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.address == from) {
             candidate.received += bytes as u64;
-            return;
+            return false;
         }
         // An old packet from elsewhere was overtaken on its way.
         let is_time = self.looked.is_none_or(|at| now.saturating_duration_since(at) >= EVERY);
         if !is_newest || !is_time {
-            return;
+            return false;
         }
-        let Some(token) = token() else { return };
+        let Some(token) = token() else { return false };
         self.looked = Some(now);
         self.candidate = Some(Candidate { address: from, token, received: bytes as u64, sent: 0, asked: 0, due: now });
+        true
     }
 
     /// Wants: a challenge sent, if one is due.

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const EVERY_BYTES: u64 = 64 << 30;
 /// A session that had no step for so long ends (KEY-12).
 const OVERDUE: Duration = Duration::from_secs(120 * 60);
-/// The least time between two offers: each costs the server a key agreement (KEY-9).
+/// The least time between two offers: each costs the server a key agreement (KEY-9, KEY-14).
 const APART: Duration = Duration::from_secs(1);
 
 pub(super) struct Ratchet {

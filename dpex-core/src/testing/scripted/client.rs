@@ -61,6 +61,14 @@ impl ClientHost {
         self.session.as_deref()
     }
 
+    /// Its machine has another address now.
+    pub fn rebound(&mut self) {
+        if let Some(session) = self.session.as_mut() {
+            session.rebound();
+        }
+        self.settle();
+    }
+
     /// Asks for a file, which will be stored under the same path.
     ///
     /// # Panics

@@ -8,9 +8,8 @@ use minicbor::data::Type;
 
 use super::{
     FailCode, MAX_HELD_RANGES, MAX_HOST, MAX_MESSAGE, MAX_PAGE_ENTRIES, MAX_PLACES, MAX_SUMS, MAX_TEXT, Message,
-    RequestId, Resume,
+    RequestId, Resume, WRAPPED_LEN,
 };
-use crate::seal::WRAPPED_LEN;
 use crate::store::{Entry, EntryKind, Meta};
 use crate::types::{Digest, SharePath, Timestamp, Version};
 use crate::wire::codec::VARINT_MAX;
