@@ -16,6 +16,10 @@ ci:
 bench-crypto *ARGS:
     cargo bench --locked --package dpex-tests --bench suites --features crypto-awslc,crypto-openssl -- {{ARGS}}
 
+# Whether the time of a failed comparison tells where it failed.
+bench-timing:
+    cargo bench --locked --package dpex-tests --bench timing --features crypto-awslc,crypto-openssl
+
 # dpex beside scp and rsync, in turn, in one run: many small files, or one big file over loopback.
 race-small *ARGS: _release
     cargo run --release --locked --package dpex-bench -- small {{ARGS}}

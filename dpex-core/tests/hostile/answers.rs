@@ -94,6 +94,20 @@ fn an_answer_with_a_choice_that_was_not_offered_is_ignored() {
     }
 }
 
+#[test]
+fn who_robbed_the_client_cannot_be_the_server_to_it() {
+    for with_its_key in [true, false] {
+        let mut m = Waiting::new();
+        let answer = Answer::honest().to(&m.keys.robbed_client(with_its_key), &m.init);
+        m.host.deliver(SERVER, &answer);
+        assert!(m.host.session().is_none());
+        assert!(matches!(m.host.take_handshake()[..], [ConnectorEvent::ServerKeyDiffers]));
+        m.host.advance(Duration::from_secs(2));
+        m.init = m.host.take_sent().pop().expect("the next INIT");
+        m.assert_still_waiting();
+    }
+}
+
 // HS-19.
 #[test]
 fn the_secrets_without_the_server_key_give_a_warning_and_no_session() {

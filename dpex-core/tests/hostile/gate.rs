@@ -230,6 +230,20 @@ fn a_copy_that_is_verified_at_the_same_time_is_answered_once() {
 }
 
 #[test]
+fn who_robbed_the_server_cannot_be_a_client_to_it() {
+    for with_its_key in [true, false] {
+        let mut gate = Gate::new();
+        let init = gate.keys.robbed_server(with_its_key).init(Gate::stamp(100)).0;
+        gate.host.deliver(CLIENT, &init);
+        assert!(gate.host.take_sent().is_empty());
+        assert_eq!(gate.host.take_rejected(), [Rejection::BadSignature]);
+        gate.rest();
+        let init = gate.init(3);
+        assert_eq!(gate.cost(&init).1, 1, "and the client still can");
+    }
+}
+
+#[test]
 fn the_secrets_without_the_client_key_give_silence_and_an_alarm() {
     let mut gate = Gate::new();
     let thief = gate.keys.stolen();

@@ -66,6 +66,21 @@ impl Acquaintance {
         Self { server: Arc::clone(&thief), client: thief, ..self.clone() }
     }
 
+    /// All that the client has, in the hands of somebody who wants to be the server to it, and signs with the client's own
+    /// key or with one of theirs.
+    #[must_use]
+    pub fn robbed_client(&self, with_its_key: bool) -> Self {
+        let key = if with_its_key { Arc::clone(&self.client) } else { self.stolen().client };
+        Self { server: key, ..self.clone() }
+    }
+
+    /// The same the other way round: all that the server has, and who wants to be the client to it.
+    #[must_use]
+    pub fn robbed_server(&self, with_its_key: bool) -> Self {
+        let key = if with_its_key { Arc::clone(&self.server) } else { self.stolen().server };
+        Self { client: key, ..self.clone() }
+    }
+
     /// The keys of the enrolment.
     #[must_use]
     pub fn pair(&self) -> PairKeys {
