@@ -29,7 +29,7 @@ fn serve(people: &[Acquaintance], shelf: &MemStore) -> SocketAddr {
     let address = transport.local_addr().expect("bound");
     let config = people[0].endpoint(Limits::default());
     let persons = people.iter().map(Acquaintance::person).collect();
-    let server = Server::new(config, persons, transport, Arc::new(Shelves(shelf.clone()))).expect("a server");
+    let server = Server::new(config, persons, transport, Arc::new(Shelves(Arc::new(shelf.clone())))).expect("a server");
     tokio::spawn(server.run(std::future::pending()));
     address
 }

@@ -176,7 +176,7 @@ async fn session(client: Suite, server: Suite) {
     };
     let transport = net.bind("192.0.2.1:9473".parse().expect("an address")).expect("free");
     let address = transport.local_addr().expect("bound");
-    let shelves = Arc::new(Shelves(shelf));
+    let shelves = Arc::new(Shelves(Arc::new(shelf)));
     let running = Server::new(config, vec![person], transport, shelves as _).expect("a server");
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(running.run(async {

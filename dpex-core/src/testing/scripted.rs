@@ -88,7 +88,7 @@ impl Scripted {
     ///
     /// # Panics
     /// If it is a wrong answer.
-    pub(super) fn answered(keys: &Acquaintance, pending: &mut PendingInit, resp: &[u8], addr: SocketAddr) -> Self {
+    pub fn answered(keys: &Acquaintance, pending: &mut PendingInit, resp: &[u8], addr: SocketAddr) -> Self {
         let proof = pending.open_resp(resp).expect("an answer to this INIT");
         keys.server.public().verify(proof.message(), proof.signature()).expect("signed by the server");
         let secrets = proof.into_secrets().expect("no refusal");
@@ -111,7 +111,7 @@ impl Scripted {
     ///
     /// # Panics
     /// If it is not a good one.
-    pub(super) fn answering(keys: &Acquaintance, init: &[u8], addr: SocketAddr) -> (Self, Vec<u8>) {
+    pub fn answering(keys: &Acquaintance, init: &[u8], addr: SocketAddr) -> (Self, Vec<u8>) {
         let opened = open_init(keys.suite, &keys.pair(), init).expect("a good INIT");
         let terms = ResponseTerms {
             verdict: Verdict::Accept { version: 1, suite: 1 },

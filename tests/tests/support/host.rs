@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dpex_core::node::{Host, Record, Stamps};
 use dpex_core::store::FileStore;
-use dpex_core::testing::MemStore;
 use dpex_core::types::{EnrolmentId, Timestamp};
 
 /// One shelf for whoever comes.
-pub(crate) struct Shelves(pub(crate) MemStore);
+pub(crate) struct Shelves(pub(crate) Arc<dyn FileStore>);
 
 #[async_trait]
 impl Host for Shelves {
     fn shelf(&self, _: EnrolmentId) -> Arc<dyn FileStore> {
-        Arc::new(self.0.clone())
+        Arc::clone(&self.0)
     }
 
     async fn keep_stamp(&self, _: EnrolmentId, _: Timestamp) {}
