@@ -34,6 +34,13 @@ race-veth *ARGS: _release
 race-far *ARGS: _release
     cargo run --release --locked --package dpex-bench -- far {{ARGS}}
 
+# What many people at once cost the server, and what dpex and a TCP flow leave each other on one link.
+race-crowd *ARGS: _release
+    cargo run --release --locked --package dpex-bench -- crowd {{ARGS}}
+
+race-beside *ARGS: _release
+    cargo run --release --locked --package dpex-bench -- beside {{ARGS}}
+
 # This tree beside another commit of it, and nobody else: what got slower is seen in the ratios.
 race-base BASE *ARGS: _release
     git worktree add --force --detach target/base {{BASE}}

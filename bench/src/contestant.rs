@@ -7,6 +7,7 @@ mod web;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Outcome;
 use crate::load::Load;
@@ -24,6 +25,12 @@ pub(crate) trait Contestant {
 
     /// Brings all of the load into this empty folder.
     fn fetch(&mut self, into: &Path) -> Outcome<Measured>;
+}
+
+/// One that can also bring the one big file to its standard output, so that it is seen how far it has come.
+pub(crate) trait Streaming: Contestant {
+    /// The command that does so.
+    fn stream(&self) -> Command;
 }
 
 /// Where a race takes place.

@@ -3,7 +3,9 @@
 //!
 //! `cargo run --release --package dpex-bench -- --help`
 
+mod beside;
 mod contestant;
+mod crowd;
 mod load;
 mod machine;
 mod measured;
@@ -84,6 +86,23 @@ enum Race {
         #[arg(long, default_value_t = 1024)]
         mib: usize,
     },
+    /// One file to many people at once over loopback: what it costs the server.
+    Crowd {
+        /// Its size, in MiB.
+        #[arg(long, default_value_t = 64)]
+        mib: usize,
+        /// How many people, one number after the other.
+        #[arg(long, value_delimiter = ',', default_value = "1,10,50")]
+        clients: Vec<usize>,
+    },
+    /// dpex and curl at once over an emulated link: what each leaves the other. Needs root, and a link emulator.
+    Beside {
+        /// The size of the file, in MiB.
+        #[arg(long, default_value_t = 128)]
+        mib: usize,
+        #[command(flatten)]
+        link: place::Link,
+    },
     /// One big file over an emulated link. Needs root, and a link emulator.
     Far {
         /// Its size, in MiB.
@@ -101,9 +120,9 @@ fn main() -> Outcome {
         Race::Small { files, size, folders, depth } => {
             (Place::loopback(), Load::small(*files, *size, *folders, *depth))
         }
-        Race::Big { mib } => (Place::loopback(), Load::big(*mib)),
+        Race::Big { mib } | Race::Crowd { mib, .. } => (Place::loopback(), Load::big(*mib)),
         Race::Veth { mib } => (Place::veth()?, Load::big(*mib)),
-        Race::Far { mib, link } => (Place::emulated(link)?, Load::big(*mib)),
+        Race::Far { mib, link } | Race::Beside { mib, link } => (Place::emulated(link)?, Load::big(*mib)),
     };
     let scratch = match &options.dir {
         Some(dir) => tempfile::Builder::new().prefix("race-").tempdir_in(dir)?,
@@ -115,7 +134,33 @@ fn main() -> Outcome {
     let ground = Ground { place: &place, load: &load, dir: scratch.path() };
     load.make(&ground.source())?;
     println!("{}\n{load}, {place}, files in {}\n", machine::description(), scratch.path().display());
-    race(options, &ground)
+    match &cli.race {
+        Race::Crowd { clients, .. } => {
+            let program = programs(options)?.swap_remove(0).1;
+            for crypto in Dpex::backends(&program, &options.crypto)? {
+                println!("{crypto}");
+                crowd::run(&ground, &program, &crypto, clients)?;
+            }
+            Ok(())
+        }
+        Race::Beside { .. } => {
+            let program = programs(options)?.swap_remove(0).1;
+            let crypto = Dpex::backends(&program, &options.crypto)?.swap_remove(0);
+            let dpex = Dpex::start(&ground, "dpex", &program, &crypto)?;
+            let web = Web::start(&ground)?.ok_or("nginx, curl and openssl are not all here")?;
+            beside::run(scratch.path(), &dpex, &web, options.rounds)
+        }
+        _ => race(options, &ground),
+    }
+}
+
+/// The programs that race, by name: those that were named, or the one built beside this.
+fn programs(options: &Options) -> Outcome<Vec<(String, PathBuf)>> {
+    if options.dpex.is_empty() {
+        return Ok(vec![("dpex".into(), std::env::current_exe()?.with_file_name("dpex"))]);
+    }
+    let named = options.dpex.iter().map(|named| named.split_once('=').unwrap_or(("dpex", named)));
+    Ok(named.map(|(name, path)| (name.to_owned(), PathBuf::from(path))).collect())
 }
 
 /// Everybody in turn, round after round, so that what else the machine does hits all alike.
@@ -140,12 +185,9 @@ fn race(options: &Options, ground: &Ground<'_>) -> Outcome {
 
 fn contestants(options: &Options, ground: &Ground<'_>) -> Outcome<Vec<Box<dyn Contestant>>> {
     let mut all: Vec<Box<dyn Contestant>> = Vec::new();
-    let beside =
-        || Ok::<_, Box<dyn Error>>(vec![std::env::current_exe()?.with_file_name("dpex").display().to_string()]);
-    for named in if options.dpex.is_empty() { beside()? } else { options.dpex.clone() } {
-        let (name, path) = named.split_once('=').unwrap_or(("dpex", &named));
-        for crypto in Dpex::backends(Path::new(path), &options.crypto)? {
-            all.push(Box::new(Dpex::start(ground, name, Path::new(path), &crypto)?));
+    for (name, path) in programs(options)? {
+        for crypto in Dpex::backends(&path, &options.crypto)? {
+            all.push(Box::new(Dpex::start(ground, &name, &path, &crypto)?));
         }
     }
     let wanted = |rival: &str| options.rivals.iter().any(|name| name == rival);

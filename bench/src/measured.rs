@@ -87,6 +87,23 @@ impl Drop for Server {
     }
 }
 
+/// Processor time of a process.
+pub(crate) fn processor_time(process: u32) -> Outcome<Duration> {
+    Ok(times(&process.to_string())?.all())
+}
+
+/// Processor time of all processes that this one has started and that have ended.
+pub(crate) fn children_time() -> Outcome<Duration> {
+    Ok(times("self")?.of_children)
+}
+
+/// The most memory that a process ever had, in bytes.
+pub(crate) fn peak_memory(process: u32) -> Outcome<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no such figure")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
 /// What a process and the children that it waited for have used.
 struct Times {
     own: Duration,

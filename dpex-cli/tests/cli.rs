@@ -49,6 +49,8 @@ mod running;
 mod settings;
 #[path = "cli/site.rs"]
 mod site;
+#[path = "cli/soak.rs"]
+mod soak;
 #[path = "cli/strangers.rs"]
 mod strangers;
 #[path = "cli/support.rs"]

@@ -62,6 +62,11 @@ pub trait Transport: Debug + Send + Sync {
     /// Whatever the system says.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
+    /// What whoever runs this should know of it, a line each: what makes it slower than it could be, and the mend.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The address of this machine from which datagrams to `peer` would leave now, if that is known. A client asks now and
     /// then: another one means another network.
     fn source_towards(&self, peer: SocketAddr) -> Option<IpAddr> {

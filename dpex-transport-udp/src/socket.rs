@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tracing::debug;
 
 use crate::options::Options;
@@ -53,6 +53,31 @@ fn size_buffers(socket: &Socket, options: &Options) {
     }
 }
 
+/// What the system did not grant of what was wished, in words.
+pub(crate) fn shortages(socket: &SockRef<'_>, options: &Options) -> Vec<String> {
+    let granted = [
+        ("receive into", "rmem_max", options.receive_buffer, socket.recv_buffer_size()),
+        ("send from", "wmem_max", options.send_buffer, socket.send_buffer_size()),
+    ];
+    let told =
+        granted.into_iter().filter_map(|(what, limit, wished, granted)| shortage(what, limit, wished, granted.ok()?));
+    told.collect()
+}
+
+fn shortage(what: &str, limit: &str, wished: usize, granted: usize) -> Option<String> {
+    // Linux counts its own bookkeeping, as much again.
+    let granted = if cfg!(target_os = "linux") { granted / 2 } else { granted };
+    let mend = if cfg!(target_os = "linux") {
+        format!("; `sysctl -w net.core.{limit}={wished}` mends it")
+    } else {
+        String::new()
+    };
+    (granted < wished).then(|| {
+        let [granted, wished] = [granted / 1024, wished / 1024];
+        format!("the system grants {granted} KiB of {wished} to {what}, so fast transfers may stutter{mend}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +95,16 @@ mod tests {
         // Linux doubles what is asked for; no system makes this small wish larger than its default.
         assert!((16_384..=32_768).contains(&size(&wished)), "{}", size(&wished));
         assert!(size(&untouched) > size(&wished), "{}", size(&untouched));
+    }
+
+    #[test]
+    fn what_the_system_does_not_grant_is_told_with_its_mend() {
+        let double = if cfg!(target_os = "linux") { 2 } else { 1 };
+        assert_eq!(shortage("send from", "wmem_max", 2 << 20, (2 << 20) * double), None);
+        assert_eq!(shortage("send from", "wmem_max", 0, 1), None, "nothing was wished");
+        let told = shortage("receive into", "rmem_max", 2 << 20, 212_992 * double).expect("it is short");
+        assert!(told.contains("208 KiB of 2048 to receive into"), "{told}");
+        assert_eq!(told.contains("net.core.rmem_max=2097152"), cfg!(target_os = "linux"), "{told}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use dpex_core::transport::{Datagram, Transmit, Transport};
 use quinn_udp::UdpSocketState;
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
@@ -30,6 +31,7 @@ pub struct UdpTransport {
     state: UdpSocketState,
     family: Family,
     buffers: Mutex<Buffers>,
+    notes: Vec<String>,
 }
 
 impl UdpTransport {
@@ -43,10 +45,12 @@ impl UdpTransport {
     /// In a tokio runtime whose I/O driver was not enabled.
     pub fn bind(addr: SocketAddr, options: &Options) -> io::Result<Self> {
         Handle::try_current().map_err(io::Error::other)?;
-        let socket = UdpSocket::from_std(socket::open(addr, options)?)?;
+        let socket = socket::open(addr, options)?;
+        let notes = socket::shortages(&SockRef::from(&socket), options);
+        let socket = UdpSocket::from_std(socket)?;
         let state = UdpSocketState::new((&socket).into())?;
         let family = Family::of(socket.local_addr()?);
-        Ok(Self { socket, state, family, buffers: Mutex::new(Buffers::new()) })
+        Ok(Self { socket, state, family, buffers: Mutex::new(Buffers::new()), notes })
     }
 
     /// Sends one system call's worth of datagrams, singly if segmentation offload turns out not to work.
@@ -128,6 +132,10 @@ impl Transport for UdpTransport {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn source_towards(&self, peer: SocketAddr) -> Option<IpAddr> {

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::{Contestant, Ground, free_port};
+use super::{Contestant, Ground, Streaming, free_port};
 use crate::Outcome;
 use crate::load::BIG;
-use crate::measured::{Measured, Server};
+use crate::measured::{Measured, Server, children_time, processor_time};
 use crate::place::Side;
 
 /// A server and a client with this backend.
@@ -17,8 +18,23 @@ pub(crate) struct Dpex {
     client: Side,
     program: String,
     home: PathBuf,
+    /// Homes of further clients.
+    others: Vec<PathBuf>,
     crypto: String,
     words: Vec<&'static str>,
+}
+
+/// Processor time of a server, and of all clients so far.
+pub(crate) struct Spent {
+    server: Duration,
+    clients: Duration,
+}
+
+impl Spent {
+    /// What was used since.
+    pub(crate) fn since(&self, before: &Self) -> (Duration, Duration) {
+        (self.server.saturating_sub(before.server), self.clients.saturating_sub(before.clients))
+    }
 }
 
 impl Dpex {
@@ -36,7 +52,18 @@ impl Dpex {
 
     /// Enrols a client with a server of its own, and starts that.
     pub(crate) fn start(ground: &Ground<'_>, name: &str, program: &Path, crypto: &str) -> Outcome<Self> {
-        let name = format!("{name} ({crypto})");
+        Self::crowd(ground, &format!("{name} ({crypto})"), program, crypto, 1)
+    }
+
+    /// The same with so many clients.
+    pub(crate) fn crowd(
+        ground: &Ground<'_>,
+        name: &str,
+        program: &Path,
+        crypto: &str,
+        clients: usize,
+    ) -> Outcome<Self> {
+        let name = name.to_owned();
         let home = ground.own(&name)?;
         let run = |words: &[&str]| output(dpex(Command::new(program), &home, crypto).args(words));
         let port = free_port()?.to_string();
@@ -49,22 +76,54 @@ impl Dpex {
         let shelf = PathBuf::from(run(&["server", "path", "racer"])?.trim_end());
         // The same files under names of their own: each copy would fill the memory that they lie in.
         ground.load.link(&ground.source(), &shelf)?;
+        let mut others = Vec::new();
+        for n in 1..clients {
+            let other = home.join(n.to_string());
+            let theirs = |words: &[&str]| output(dpex(Command::new(program), &other, crypto).args(words));
+            fs::create_dir(&other)?;
+            let (person, request, answer) = (format!("racer-{n}"), other.join("request"), other.join("answer"));
+            fs::write(&request, theirs(&["client", "init", "--bits", "3072", "--name", &person])?)?;
+            fs::write(&answer, run(&["server", "add", text(&request)?])?)?;
+            theirs(&["client", "update", text(&answer)?])?;
+            ground.load.link(&ground.source(), Path::new(run(&["server", "path", &person])?.trim_end()))?;
+            others.push(other);
+        }
 
         let program = program.display().to_string();
         let mut command = dpex(ground.place.server.command(&program), &home, crypto);
         let server = Server::start(command.args(["server", "serve"]).stderr(Stdio::null()))?;
         let words = if ground.load.is_small() { vec!["getall"] } else { vec!["get", BIG] };
         let client = ground.place.client.clone();
-        let mut this = Self { name, server, client, program, home, crypto: crypto.into(), words };
+        let mut this = Self { name, server, client, program, home, others, crypto: crypto.into(), words };
         let (mut list, server) = (this.client(&["ls"]), &mut this.server);
         server.wait(|| list.output().is_ok_and(|ended| ended.status.success()))?;
         Ok(this)
     }
 
     fn client(&self, words: &[&str]) -> Command {
-        let mut command = dpex(self.client.command(&self.program), &self.home, &self.crypto);
+        self.client_of(&self.home, words)
+    }
+
+    fn client_of(&self, home: &Path, words: &[&str]) -> Command {
+        let mut command = dpex(self.client.command(&self.program), home, &self.crypto);
         command.arg("client").args(words);
         command
+    }
+
+    /// Everybody brings the big file to standard output.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = Command> {
+        let homes = std::iter::once(&self.home).chain(&self.others);
+        homes.map(|home| self.client_of(home, &["get", BIG, "--to", "-"]))
+    }
+
+    /// What was used until now.
+    pub(crate) fn times(&self) -> Outcome<Spent> {
+        Ok(Spent { server: processor_time(self.server.id())?, clients: children_time()? })
+    }
+
+    /// The server's process.
+    pub(crate) fn server(&self) -> u32 {
+        self.server.id()
     }
 }
 
@@ -75,6 +134,12 @@ impl Contestant for Dpex {
 
     fn fetch(&mut self, into: &Path) -> Outcome<Measured> {
         Measured::run(self.client(&self.words).arg("--to").arg(into), self.server.id())
+    }
+}
+
+impl Streaming for Dpex {
+    fn stream(&self) -> Command {
+        self.client(&["get", BIG, "--to", "-"])
     }
 }
 

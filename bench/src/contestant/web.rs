@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Contestant, Ground, free_port, which};
+use super::{Contestant, Ground, Streaming, free_port, which};
 use crate::Outcome;
 use crate::load::BIG;
 use crate::measured::{Measured, Server};
@@ -68,5 +68,13 @@ impl Contestant for Web {
 
     fn fetch(&mut self, into: &Path) -> Outcome<Measured> {
         Measured::run(self.curl().arg("--output").arg(into.join(BIG)).arg(&self.url), self.server.id())
+    }
+}
+
+impl Streaming for Web {
+    fn stream(&self) -> Command {
+        let mut command = self.curl();
+        command.arg(&self.url);
+        command
     }
 }

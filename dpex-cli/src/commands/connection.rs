@@ -118,7 +118,7 @@ impl Prospect {
             };
             for address in addresses {
                 context.ui.detail(&format!("trying {address}"));
-                match self.connect_to(settings, &grant, endpoint, address).await {
+                match self.connect_to(context, settings, &grant, endpoint, address).await {
                     Ok(client) => {
                         drop(waiting);
                         warn_of_skew(context, &client);
@@ -134,6 +134,7 @@ impl Prospect {
 
     async fn connect_to(
         &self,
+        context: &Context,
         settings: &Settings,
         grant: &ClientGrant,
         endpoint: &Endpoint,
@@ -162,6 +163,9 @@ impl Prospect {
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let transport = backends::bind(settings, SocketAddr::new(any, 0))?;
+        for note in transport.notes() {
+            context.ui.detail(&note);
+        }
         let stamps = Stamps { part: self.part.clone(), name: self.name.clone(), enrolment: grant.enrolment };
         let connected = node::connect(transport, config, &stamps).await;
         connected.map_err(|e| refused(&e, &self.name, endpoint, server))

@@ -84,6 +84,9 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     };
     runtime::block_on(async {
         let transport = backends::bind(&settings, address)?;
+        for note in transport.notes() {
+            context.log.say(&note);
+        }
         let bound = transport.local_addr().map_err(|e| CliError::new(Blame::Internal, e.to_string()))?;
         let scraped = match metrics_address {
             Some(address) => Some(metrics::bind(address).await?),
