@@ -36,7 +36,7 @@ use crate::error::{Blame, CliError, CliResult};
 
 pub(crate) use audit::{Audit, Entry, Fault};
 pub(crate) use fetched::{Fetched, Ledger};
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Came, Gate};
 pub(crate) use identity::{load_identity, store_identity};
 pub(crate) use lock::Lock;
 pub(crate) use passphrase::{

@@ -83,6 +83,8 @@ fn frames() -> Vec<Vec<u8>> {
     add(&|out| frame::put_zeros(out, 3, 1 << 30, 1 << 24));
     add(&|out| frame::put_max_data(out, (1 << 62) - 1));
     add(&|out| frame::put_max_control(out, 16_384));
+    add(&|out| frame::put_ratchet_offer(out, 1, &[9; 32]));
+    add(&|out| frame::put_ratchet_answer(out, 1, &[9; 32]));
     let all = seeds.concat();
     seeds.push(all);
     seeds
@@ -118,6 +120,8 @@ fn messages() -> Vec<Message> {
         Message::Fail { id: 5, code: FailCode::NotFound, text: text(), used: 65_536 },
         Message::Cancel { id: 5 },
         Message::Notice { text: text() },
+        Message::Endpoints { places: vec![("files.example.org".into(), 9473), ("192.0.2.1".into(), 1)] },
+        Message::Renew { psk: Some([5; 60]), knock: Some([6; 60]) },
         Message::Unknown { id: Some(6) },
         Message::Unknown { id: None },
     ]

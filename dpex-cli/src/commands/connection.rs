@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dpex_core::engine::{CloseReason, Closer, ConnectorConfig, IDLE_TIMEOUT, Limits};
@@ -10,7 +10,7 @@ use dpex_core::enrol::{ClientGrant, Endpoint, Host, Slug};
 use dpex_core::node::{self, Client, ConnectError, News};
 use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::suite::{CipherSuite, IdentityKey};
-use dpex_core::types::{EnrolmentId, Fingerprint, Timestamp};
+use dpex_core::types::{EnrolmentId, Fingerprint, Secret, Timestamp};
 use dpex_core::wire::frame::CloseCode;
 
 use super::{Context, lookup};
@@ -33,6 +33,10 @@ pub(super) struct Prospect {
     known: KnownServer,
     suite: &'static dyn CipherSuite,
     identity: Arc<dyn IdentityKey>,
+    /// The secrets with which the present connection was made: the pre-shared key, and the gate's.
+    came_with: Mutex<Option<(Secret<32>, Secret<32>)>>,
+    /// What was remembered last of what the server says of itself.
+    learnt: Mutex<News>,
 }
 
 impl Prospect {
@@ -56,16 +60,19 @@ impl Prospect {
         let (name, known) = lookup::server(&part.servers(), typed)?;
         let suite = backends::crypto(settings)?;
         let identity = load_identity(suite, &part.identity_file())?;
-        Ok(Self { part, name, known, suite, identity })
+        Ok(Self { part, name, known, suite, identity, came_with: Mutex::default(), learnt: Mutex::default() })
     }
 
     /// Remembers what the server says of itself: where it is found from now on, and with which secrets. Whatever comes in the
     /// way is no failure of the command: it will be told again.
     pub(super) async fn learn(&self, context: &Context, client: &Client) {
-        let News { endpoints, psk, knock } = client.news();
-        if endpoints.is_none() && psk.is_none() && knock.is_none() {
+        let news = client.news();
+        if news == *locked(&self.learnt) {
             return;
         }
+        let News { endpoints, psk, knock } = news.clone();
+        // What this connection was told replaces what it came with. Another command may have been told something newer since.
+        let Some((psk_before, knock_before)) = locked(&self.came_with).clone() else { return };
         let (part, name, enrolment) = (self.part.clone(), self.name.clone(), self.known.grant.enrolment);
         let kept = tokio::task::spawn_blocking(move || -> CliResult<Option<KnownServer>> {
             let _lock = part.lock()?;
@@ -77,15 +84,23 @@ impl Prospect {
             let grant = &mut known.grant;
             grant.endpoints = endpoints.unwrap_or_else(|| before.endpoints.clone());
             // In one step with the rest, and in place of the old ones, which the server drops when these are used (ENR-29).
-            grant.psk = psk.unwrap_or_else(|| before.psk.clone());
-            grant.knock = knock.unwrap_or_else(|| before.knock.clone());
+            if let Some(psk) = psk.filter(|_| before.psk == psk_before) {
+                grant.psk = psk;
+            }
+            if let Some(knock) = knock.filter(|_| before.knock == knock_before) {
+                grant.knock = knock;
+            }
             if *grant == before {
                 return Ok(None);
             }
             part.servers().put(&name, &known)?;
             Ok(Some(known))
         });
-        if let Ok(Ok(Some(known))) = kept.await {
+        let kept = kept.await;
+        if matches!(kept, Ok(Ok(_))) {
+            *locked(&self.learnt) = news;
+        }
+        if let Ok(Ok(Some(known))) = kept {
             let now = known.grant;
             if now.endpoints != self.known.grant.endpoints {
                 let shown = now.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -120,6 +135,7 @@ impl Prospect {
                 context.ui.detail(&format!("trying {address}"));
                 match self.connect_to(context, settings, &grant, endpoint, address).await {
                     Ok(client) => {
+                        *locked(&self.came_with) = Some((grant.psk, grant.knock));
                         drop(waiting);
                         warn_of_skew(context, &client);
                         return Ok(client);
@@ -170,6 +186,10 @@ impl Prospect {
         let connected = node::connect(transport, config, &stamps).await;
         connected.map_err(|e| refused(&e, &self.name, endpoint, server))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The addresses of an endpoint, those first that this machine has a way to.

@@ -75,6 +75,8 @@ impl<'a> Line<'a> {
     /// # Errors
     /// If nothing was heard and nothing came for longer than one waits, or it is pointless to try again.
     pub(super) async fn watch(&mut self) -> CliResult {
+        // Soon, since this may take days, and however it ends.
+        self.prospect.learn(self.context, &self.client).await;
         let idle = self.progress.elapsed().min(self.client.silence());
         if idle >= self.patience {
             return Err(self.given_up());

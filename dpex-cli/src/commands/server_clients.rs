@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::error::CliResult;
-use crate::home::{Role, Status};
+use crate::home::{Person, Role, Status};
 use crate::ui::{Table, day, minute, size};
 
 /// Runs it.
@@ -68,6 +68,13 @@ pub(super) fn run(context: &Context) -> CliResult {
     }
     if !ui.json {
         ui.answer(&table.render())?;
+    }
+    let former = part.gate().former()?;
+    let is_awaited = |person: &Person| former.as_ref().is_some_and(|former| former.waits_for(&person.grant.enrolment));
+    let awaited: Vec<_> =
+        people.iter().filter(|(_, person)| is_awaited(person)).map(|(name, _)| format!("`{name}`")).collect();
+    if !awaited.is_empty() {
+        ui.say(&format!("The first gate's old secret works until these have come: {}", awaited.join(", ")));
     }
     for (name, person) in people.iter().filter(|(_, person)| person.confirmed.is_none()) {
         ui.say(&format!("The words for `{name}`: {}", person.grant.exchange_code()));

@@ -12,17 +12,11 @@ use crate::home::{Part, Role, Status};
 pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
     let part = context.home.part(Role::Server);
     part.check()?;
-    let was_active = {
-        let _lock = part.lock()?;
-        let people = part.people();
-        let (name, mut person) = lookup::person(&people, &args.name)?;
-        let was_active = person.status == Status::Active;
-        if was_active {
-            // On the disk first: whatever happens then, a server that starts again keeps this person out.
-            person.status = Status::Revoked;
-            people.put(&name, &person).map_err(|e| without_the_disk(&part, &args.name, e))?;
-        }
-        was_active
+    // On the disk first: whatever happens then, a server that starts again keeps this person out. The lock is let go of before
+    // the server is asked: it may be waiting for it.
+    let was_active = match end(&part, &args.name) {
+        Err(error) if error.blame() == Blame::Disk => return Err(without_the_disk(&part, &args.name, error)),
+        ended => ended?,
     };
     if was_active {
         super::write_down(context, &part, "revoked", &args.name, json!({}));
@@ -44,6 +38,19 @@ pub(super) fn run(context: &Context, args: &PersonArgs) -> CliResult {
         part.people().outgoing(&args.name.parse().map_err(|_| CliError::usage("no such name"))?).display()
     ));
     Ok(())
+}
+
+/// Ends it on the disk. Was there an access?
+fn end(part: &Part, name: &str) -> CliResult<bool> {
+    let _lock = part.lock()?;
+    let people = part.people();
+    let (name, mut person) = lookup::person(&people, name)?;
+    let was_active = person.status == Status::Active;
+    if was_active {
+        person.status = Status::Revoked;
+        people.put(&name, &person)?;
+    }
+    Ok(was_active)
 }
 
 /// The disk does not take it: the server that runs ends the access all the same.

@@ -250,6 +250,7 @@ async fn watch(running: &Running, context: &Context) -> Infallible {
                 }
             }
             _ = day.tick() => look_again(running, context, ""),
+            () = running.host.gate_is_shut.notified() => look_again(running, context, ""),
             _ = told => look_again(running, context, "looked at the home again"),
         }
     }

@@ -85,6 +85,30 @@ impl Gate {
     }
 }
 
+/// What became of somebody's coming with the current secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// They were not waited for, or came with another secret than the current one.
+    Nothing,
+    /// One less is waited for.
+    OneLess,
+    /// They were the last: the old secret is gone.
+    Last,
+}
+
+impl Gate {
+    /// Somebody came with this secret.
+    pub(crate) fn came(&self, enrolment: &EnrolmentId, knock: &Secret<32>) -> CliResult<Came> {
+        // It may have been replaced since.
+        let is_current = secret_of(&self.current)?.as_ref() == Some(knock);
+        let enrolment = enrolment.to_string();
+        if !is_current || !self.keep_waiting(|other| other != enrolment)? {
+            return Ok(Came::Nothing);
+        }
+        Ok(if self.former()?.is_some() { Came::OneLess } else { Came::Last })
+    }
+}
+
 impl Former {
     /// Has this one not come with the new secret yet?
     pub(crate) fn waits_for(&self, enrolment: &EnrolmentId) -> bool {
@@ -123,6 +147,20 @@ mod tests {
         assert!(gate.keep_waiting(|_| false).expect("written"));
         assert!(gate.former().expect("readable").is_none());
         assert_eq!(gate.knock().expect("there"), secret(2));
+    }
+
+    // ENR-26: nobody is taken for told who came with a secret that was current before.
+    #[test]
+    fn who_comes_with_another_secret_than_the_current_one_is_waited_for_still() {
+        let (_dir, gate) = gate();
+        let [a, b] = [EnrolmentId([1; 16]), EnrolmentId([2; 16])];
+        gate.replace(&secret(2), [a, b].into_iter()).expect("written");
+        assert_eq!(gate.came(&a, &secret(1)).expect("readable"), Came::Nothing);
+        assert_eq!(gate.came(&EnrolmentId([3; 16]), &secret(2)).expect("readable"), Came::Nothing);
+        assert_eq!(gate.came(&a, &secret(2)).expect("readable"), Came::OneLess);
+        assert_eq!(gate.came(&a, &secret(2)).expect("readable"), Came::Nothing);
+        assert_eq!(gate.came(&b, &secret(2)).expect("readable"), Came::Last);
+        assert!(gate.former().expect("readable").is_none());
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl Person {
         self.status == Status::Active && self.terms.until.is_none_or(|until| now < until)
     }
 
+    /// The answer that was printed does not work any more. Was it there?
+    pub(crate) fn forget_answer(&mut self) -> bool {
+        !std::mem::take(&mut self.answer).is_empty()
+    }
+
     /// Since when the pre-shared key is in use.
     pub(crate) fn psk_since(&self) -> Timestamp {
         self.psk_since.unwrap_or(self.grant.created)

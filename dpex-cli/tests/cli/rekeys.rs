@@ -98,7 +98,7 @@ fn the_gates_secret_is_renewed_and_the_old_one_works_until_everybody_has_the_new
     let site = Site::new();
     let (alice, bob) = (site.enrol("alice"), site.enrol("bob"));
     let _background = Background::start(&site);
-    let before = secrets(&alice);
+    let (before, stale) = (secrets(&alice), bob.copy());
     site.server.ok(&["server", "rekey", "--knock"]);
     for _ in 0..2 {
         alice.ok(&["client", "ls"]);
@@ -109,9 +109,11 @@ fn the_gates_secret_is_renewed_and_the_old_one_works_until_everybody_has_the_new
     site.server.run(&["server", "rekey", "--knock"]).fails(2, "have not come since", "--anyway");
     bob.ok(&["client", "ls"]);
     assert!(is_former_open(&site), "told is not come");
+    assert!(site.server.run(&["server", "clients"]).stderr.contains("until these have come: `bob`"));
     bob.ok(&["client", "ls"]);
     eventually("the former gate is gone", || !is_former_open(&site));
-    site.server.ok(&["server", "reload"]);
+    // And the running server knows it, without being told.
+    let silent = stale.start(&["client", "ls", "-q"]);
     alice.ok(&["client", "ls"]);
     site.server.ok(&["server", "rekey", "--knock"]);
     // Somebody who stays away.
@@ -120,6 +122,35 @@ fn the_gates_secret_is_renewed_and_the_old_one_works_until_everybody_has_the_new
     site.server.run(&["server", "rekey", "--knock"]).fails(2, "last time: `bob`", "enrolled again");
     site.server.ok(&["server", "rekey", "--knock", "--anyway"]);
     bob.run(&["client", "ls", "-q"]).fails(4, "no answer", "your access ended");
+    alice.ok(&["client", "ls"]);
+    silent.ended().fails(4, "no answer", "your access ended");
+}
+
+// ENR-29.
+#[test]
+fn a_long_fetch_keeps_what_it_was_told_at_once_and_never_in_place_of_something_newer() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    put(&site.shelf("alice").join("big"), 12_000_000, "big");
+    let _background = Background::start(&site);
+    site.server.ok(&["server", "set", "--limit", "1M"]);
+    let before = secrets(&alice);
+    site.server.ok(&["server", "rekey", "alice", "--knock"]);
+    let mut fetching = alice.start(&["client", "get", "big", "--json"]);
+    fetching.wait_for("progress", |_| true);
+    eventually("it is kept", || secrets(&alice) != before);
+    // Another command uses it, and is given the next.
+    alice.ok(&["client", "ls"]);
+    eventually("it was used", || record(&site, "alice").1["next_psk"].is_null() && !is_former_open(&site));
+    site.server.ok(&["server", "rekey", "alice", "--knock"]);
+    alice.ok(&["client", "ls"]);
+    let newest = secrets(&alice);
+    alice.ok(&["client", "ls"]);
+    eventually("it was used", || record(&site, "alice").1["next_psk"].is_null() && !is_former_open(&site));
+    site.server.ok(&["server", "set", "--limit", "none"]);
+    fetching.wait_for("file", |record| record["result"] == "done");
+    assert_eq!(fetching.ended().code, Some(0));
+    assert_eq!(secrets(&alice), newest);
     alice.ok(&["client", "ls"]);
 }
 
@@ -153,6 +184,8 @@ fn whom_to_rekey_must_be_said_and_known() {
     site.server.run(&["server", "rekey", "alice", "--all"]).fails(2, "cannot be used", "usage");
     site.server.run(&["server", "rekey", "--all", "--anyway"]).fails(2, "--knock", "usage");
     site.server.run(&["server", "rekey", "alise"]).fails(3, "`alise`", "alice");
+    site.server.ok(&["server", "set", "alice", "--until", "2026-01-01"]);
+    site.server.run(&["server", "rekey", "alice"]).fails(2, "last day of `alice` is over", "--until");
     site.server.ok(&["server", "revoke", "alice"]);
     site.server.run(&["server", "rekey", "alice"]).fails(2, "was ended", "--replace");
     assert_eq!(site.server.ok(&["server", "rekey", "--all", "--json"]), "");

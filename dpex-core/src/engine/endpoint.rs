@@ -102,6 +102,13 @@ pub struct Person {
     pub sessions: usize,
 }
 
+impl Person {
+    /// The keys of the enrolment, and those that are to take their place.
+    fn pairs(&self) -> impl Iterator<Item = &PairKeys> {
+        std::iter::once(&self.pair).chain(self.next.as_ref().map(|next| &next.pair))
+    }
+}
+
 /// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine (BAD-2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -145,10 +152,10 @@ pub enum EndpointEvent {
     Renewed {
         /// Whose.
         person: EnrolmentId,
-        /// It came with the pre-shared key that was waiting.
-        psk: bool,
-        /// It came through the new gate while the former one is still open.
-        knock: bool,
+        /// The pre-shared key that was waiting, if it came with that.
+        psk: Option<Secret>,
+        /// The new gate's secret, if it came through that while the former one is still open.
+        knock: Option<Secret>,
     },
     /// An INIT under a valid pre-shared key was dropped.
     Rejected {
@@ -233,11 +240,11 @@ struct Working {
     step: Step,
 }
 
-/// What somebody came with.
+/// What somebody came with: the ids of both keys. What is current may be another by the time it matters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Credentials {
-    next_psk: bool,
-    former_knock: bool,
+    psk: [u8; 16],
+    knock: [u8; 16],
 }
 
 enum Step {
@@ -284,6 +291,12 @@ impl Endpoint {
         }
         if let Some(before) = self.people.get(&enrolment) {
             person.last_stamp = person.last_stamp.max(before.last_stamp);
+            // What was read before the key was used says that it waits still (ENR-27).
+            if let Some(NextKey { pair, psk }) = person.next.take_if(|next| next.pair.id() == before.pair.id()) {
+                person.pair = pair;
+                // Once more: the first time it could not be kept, or is being kept just now.
+                self.events.push_back(EndpointEvent::Renewed { person: enrolment, psk: Some(psk), knock: None });
+            }
         }
         self.people.insert(enrolment, person);
         Ok(())
@@ -335,19 +348,16 @@ impl Endpoint {
             return None;
         }
         let former = self.config.former_knock.as_ref().map(|former| &former.knock);
-        let gates = [(Some(&self.config.knock), false), (former, true)];
-        let gate = gates.into_iter().find_map(|(knock, is_former)| {
-            knock.filter(|knock| knock.admits(datagram)).map(|knock| (Arc::clone(knock), is_former))
-        });
-        match gate {
-            Some((knock, is_former)) => self.handle_knock(now, from, datagram, &knock, is_former),
+        let mut gates = std::iter::once(&self.config.knock).chain(former);
+        match gates.find(|knock| knock.admits(datagram)).map(Arc::clone) {
+            Some(knock) => self.handle_knock(now, from, datagram, &knock),
             None => self.counters.bad_mac1 += 1,
         }
         None
     }
 
     /// An INIT of somebody who knows the knock (COO-1, COO-2).
-    fn handle_knock(&mut self, now: Moment, from: SocketAddr, datagram: &[u8], knock: &Knock, former_knock: bool) {
+    fn handle_knock(&mut self, now: Moment, from: SocketAddr, datagram: &[u8], knock: &Knock) {
         // Without fresh random bytes old cookies stay valid a little longer; nothing else depends on it.
         let _ = self.cookies.rotate(now.at);
         if self.is_loaded(now.at) && !self.cookies.valid(now.at, datagram, from) {
@@ -357,11 +367,11 @@ impl Endpoint {
             self.counters.limited += 1;
             return;
         }
-        let Some((person, next_psk)) = self.person_of(datagram) else {
+        let Some((person, psk)) = self.person_of(datagram) else {
             self.counters.bad_tag += 1;
             return;
         };
-        let with = Credentials { next_psk, former_knock };
+        let with = Credentials { psk, knock: knock.id() };
         if let Err(why) = self.admit(now, from, datagram, person, with) {
             self.events.push_back(EndpointEvent::Rejected { person, from, why });
         }
@@ -376,16 +386,14 @@ impl Endpoint {
         }
     }
 
-    /// Whose tag is it, and is it made with the key that waits for its first use? Every enrolment is tried, so that the time
-    /// taken does not tell.
-    fn person_of(&self, datagram: &[u8]) -> Option<(EnrolmentId, bool)> {
+    /// Whose tag is it, and with which key was it made? Every enrolment is tried, so that the time taken does not tell.
+    fn person_of(&self, datagram: &[u8]) -> Option<(EnrolmentId, [u8; 16])> {
         let init = Init::parse(datagram).ok()?;
         let mut found = None;
         for (id, person) in &self.people {
-            let next = person.next.as_ref().map(|next| (&next.pair, true));
-            for (pair, is_next) in std::iter::once((&person.pair, false)).chain(next) {
+            for pair in person.pairs() {
                 if pair.tag_matches(&init.nonce, &init.tag) {
-                    found = Some((*id, is_next));
+                    found = Some((*id, pair.id()));
                 }
             }
         }
@@ -402,8 +410,7 @@ impl Endpoint {
         with: Credentials,
     ) -> Result<(), Rejection> {
         let Some(person) = self.people.get(&id) else { return Ok(()) };
-        let next = person.next.as_ref().filter(|_| with.next_psk);
-        let pair = next.map_or(&person.pair, |next| &next.pair);
+        let Some(pair) = person.pairs().find(|pair| pair.id() == with.psk) else { return Ok(()) };
         let init = open_init(self.config.suite, pair, datagram).map_err(Rejection::Malformed)?;
         check_stamp(person, init.stamp)?;
         let unused = person.last_stamp == Timestamp::EPOCH;
@@ -478,14 +485,20 @@ impl Endpoint {
         let Some(person) = self.people.get_mut(&id) else { return Ok(()) };
         // Again, because a copy of the same INIT may have been verified meanwhile.
         check_stamp(person, init.stamp)?;
+        // Its key was replaced while its signature was looked at: silence, as if it had come later.
+        if !person.pairs().any(|pair| pair.id() == with.psk) {
+            return Ok(());
+        }
         person.last_stamp = init.stamp;
         self.events.push_back(EndpointEvent::Stamp { person: id, stamp: init.stamp });
-        let next = person.next.take_if(|_| with.next_psk);
-        let (psk, knock) = (next.is_some(), self.config.former_knock.is_some() && !with.former_knock);
-        if let Some(next) = next {
-            person.pair = next.pair;
-        }
-        if psk || knock {
+        let psk = person.next.take_if(|next| next.pair.id() == with.psk).map(|NextKey { pair, psk }| {
+            person.pair = pair;
+            psk
+        });
+        let is_current = with.knock == self.config.knock.id();
+        let former = self.config.former_knock.as_ref().filter(|_| is_current);
+        let knock = former.map(|former| former.successor.clone());
+        if psk.is_some() || knock.is_some() {
             self.events.push_back(EndpointEvent::Renewed { person: id, psk, knock });
         }
         let common = init.versions.first_in(&[VERSION_1]).zip(init.suites.first_in(&[SUITE_1]));
@@ -524,7 +537,8 @@ impl Endpoint {
             };
             let Ok(mut session) = Session::new(now.at, &config, &secrets) else { return };
             let psk = self.people.get(&person).and_then(|person| person.next.as_ref()).map(|next| &next.psk);
-            let former = self.config.former_knock.as_ref().filter(|_| with.former_knock);
+            let is_current = with.knock == self.config.knock.id();
+            let former = self.config.former_knock.as_ref().filter(|_| !is_current);
             // Without random bytes it is told the next time.
             let _ = session.renew(psk, former.map(|former| &former.successor));
             let Some(id) = self.sessions.insert(now.at, person, &secrets) else { return };

@@ -184,7 +184,7 @@ pub struct Client {
 }
 
 /// What a server has told its client to remember for the next time, so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// Where it is found from now on, best first.
     pub endpoints: Option<Vec<Endpoint>>,

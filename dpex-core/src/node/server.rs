@@ -23,7 +23,7 @@ use crate::engine::{
 use crate::shaping::Caps;
 use crate::suite::{CipherSuite, CryptoError};
 use crate::transport::{Datagram, Transmit, Transport};
-use crate::types::{EnrolmentId, Timestamp};
+use crate::types::{EnrolmentId, Secret, Timestamp};
 use crate::wire::frame::CloseCode;
 
 use guest::{Command, Guest, Notice};
@@ -83,7 +83,7 @@ type Keep = (EnrolmentId, What);
 
 enum What {
     Stamp(Timestamp),
-    Renewed { psk: bool, knock: bool },
+    Renewed { psk: Option<Secret>, knock: Option<Secret> },
 }
 
 struct Handle {

@@ -16,6 +16,7 @@ use super::schedule::{first, open_once, seal_once};
 /// The keys that a server's `knock` gives.
 pub struct Knock {
     suite: &'static dyn CipherSuite,
+    id: [u8; 16],
     mac1: Box<dyn Mac>,
     cookie_rid: Box<dyn Mac>,
     cookie: Secret,
@@ -28,10 +29,17 @@ impl Knock {
         let knock = Prk::from_secret(suite, knock);
         Self {
             suite,
+            id: knock.expand("id", b""),
             mac1: knock.derive_mac(suite, "mac1", b""),
             cookie_rid: knock.derive_mac(suite, "cookie rid", b""),
             cookie: knock.derive("cookie", b""),
         }
+    }
+
+    /// Tells it from other gates. Nothing follows from it.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.id
     }
 
     /// The gate's MAC over everything of INIT before it.

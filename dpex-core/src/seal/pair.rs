@@ -81,6 +81,12 @@ impl PairKeys {
         self.tag(n_c).ct_eq(tag).into()
     }
 
+    /// Tells them from those of another pre-shared key, or of another enrolment. No nonce is so short, so no tag is this.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.tag(b"id")
+    }
+
     /// `N_c`, hedged: even with repeated randomness it does not repeat while the stamp moves (HS-4).
     pub(super) fn nonce(&self, random: &[u8; 32], stamp: &[u8; 12], share: &[u8; 32]) -> [u8; 32] {
         self.nonce.mac(&[random, stamp, share])

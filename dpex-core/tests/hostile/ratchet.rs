@@ -187,6 +187,18 @@ fn offers_and_answers_out_of_turn_close_the_session() {
 
 // KEY-14.
 #[test]
+fn an_answer_that_gives_nothing_closes_the_session_under_the_keys_that_both_have() {
+    let mut m = BadServer::new();
+    m.host.ratchet_every(0);
+    m.wait(2 * SECOND);
+    m.peer.ack(&mut m.host);
+    assert_eq!(m.peer.heard.offers.len(), 1);
+    m.say(&answer(1, &[0; 32]));
+    m.assert_closed_for_violation("an answer that gives nothing");
+}
+
+// KEY-14.
+#[test]
 fn two_steps_within_a_second_close_the_session() {
     let mut m = BadClient::new();
     let theirs = offered(&mut m, 1);

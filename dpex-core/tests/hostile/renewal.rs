@@ -70,6 +70,52 @@ fn who_comes_with_the_old_key_is_given_the_new_one_and_both_work_until_it_is_use
     assert_eq!(m.host.take_renewed(), []);
 }
 
+// ENR-27.
+#[test]
+fn what_the_owner_read_before_the_new_key_was_used_does_not_bring_the_old_one_back() {
+    let mut m = Renewing::new(true, false);
+    let (old, new) = (m.old.clone(), m.new.clone());
+    assert!(m.visit(&new).is_some());
+    m.host.with_endpoint(|endpoint| {
+        let mut person = old.person();
+        person.next = Some(new.next_key());
+        endpoint.enrol(person).expect("room");
+    });
+    assert_eq!(m.host.take_renewed(), [(true, false), (true, false)], "and the owner is told again");
+    assert_eq!(m.visit(&old), None);
+    assert_eq!(m.visit(&new), Some((None, None)));
+}
+
+// ENR-26, ENR-27.
+#[test]
+fn secrets_that_are_replaced_while_a_signature_is_looked_at_are_not_taken_for_the_new_ones() {
+    let mut m = Renewing::new(false, false);
+    let (old, new) = (m.old.clone(), m.old.renewed(true, true));
+    m.host.let_crypto_wait(true);
+    let (init, _) = old.init(m.host.moment().wall);
+    m.host.deliver(CLIENT, &init);
+    assert_eq!(m.host.jobs(), 1);
+    m.host.with_endpoint(|endpoint| {
+        let mut person = old.person();
+        person.next = Some(new.next_key());
+        endpoint.enrol(person).expect("room");
+        endpoint.set_knock(Arc::new(new.knock()), Some(old.former_knock(&new)));
+    });
+    m.host.let_crypto_wait(false);
+    assert_eq!(m.host.take_renewed(), [], "it came with neither");
+    assert_eq!(m.host.sessions().count(), 1, "and with what still works");
+    m.host.advance(Duration::from_secs(11));
+    let told = (Some(new.next_key().psk), Some(old.former_knock(&new).successor));
+    assert_eq!(m.visit(&old), Some(told));
+    // The other way round: the key it came with is dead by then.
+    m.host.let_crypto_wait(true);
+    let (init, _) = old.init(m.host.moment().wall.plus(Duration::from_secs(3)));
+    m.host.deliver(CLIENT, &init);
+    m.host.with_endpoint(|endpoint| endpoint.enrol(new.person()).expect("room"));
+    m.host.let_crypto_wait(false);
+    assert_eq!(m.host.take_sent_to(CLIENT), Vec::<Vec<u8>>::new());
+}
+
 // ENR-26.
 #[test]
 fn who_comes_through_the_old_gate_is_given_the_new_one_and_both_are_open_until_it_is_shut() {

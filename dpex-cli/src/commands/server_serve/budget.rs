@@ -9,7 +9,7 @@ use dpex_core::types::EnrolmentId;
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Matter {
-    /// A file was got. Of these there are as many as somebody has files to get.
+    /// A file was sent, all or part of it. Of these there are as many as somebody has files to get.
     Delivery,
     /// Everything else.
     Else,
@@ -25,7 +25,7 @@ impl Matter {
     }
 }
 
-/// What everybody may still write.
+/// What everybody may still write, and what they were refused.
 #[derive(Debug, Default)]
 pub(super) struct Budget(HashMap<(EnrolmentId, Matter), Account>);
 
@@ -52,6 +52,12 @@ impl Budget {
         account.lines -= 1.0;
         Some(std::mem::take(&mut account.refused))
     }
+
+    /// Who was refused how many lines since that was last told.
+    pub(super) fn refused(&mut self) -> Vec<(EnrolmentId, u64)> {
+        let accounts = self.0.iter_mut().filter(|(_, account)| account.refused > 0);
+        accounts.map(|((person, _), account)| (*person, std::mem::take(&mut account.refused))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -68,8 +74,11 @@ mod tests {
         assert!((0..7).all(|_| budget.take(now, a, Matter::Else).is_none()));
         assert_eq!(budget.take(now, a, Matter::Delivery), Some(0), "files are counted apart");
         assert_eq!(budget.take(now, b, Matter::Else), Some(0));
+        assert_eq!(budget.refused(), [(a, 7)]);
+        assert_eq!(budget.refused(), []);
+        assert_eq!(budget.take(now, a, Matter::Else), None);
         let later = now + Duration::from_secs(2);
-        assert_eq!(budget.take(later, a, Matter::Else), Some(7), "what is missing is told");
+        assert_eq!(budget.take(later, a, Matter::Else), Some(1), "what is missing is told");
         assert_eq!(budget.take(later, a, Matter::Else), Some(0));
         assert_eq!(budget.take(later, a, Matter::Else), None);
         let day = later + Duration::from_secs(86_400);

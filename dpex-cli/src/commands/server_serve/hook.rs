@@ -77,12 +77,12 @@ impl Hook {
 async fn run(program: &str, arguments: &[String], event: &str) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    // With a group of its own, so that what it has started ends with it.
+    // With a group of its own, so that what it has started is killed with it.
     command.process_group(0);
     // A passphrase is the server's alone.
     command.env_remove(crate::home::PASSPHRASE_VARIABLE);
     let mut child = command.spawn().map_err(|e| format!("could not be run: {}", crate::error::reason(&e)))?;
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let mut input = child.stdin.take();
     let work = async {
         if let Some(input) = &mut input {
@@ -92,16 +92,27 @@ async fn run(program: &str, arguments: &[String], event: &str) -> Result<(), Str
         drop(input);
         child.wait().await
     };
-    match tokio::time::timeout(PATIENCE, work).await {
+    let ended = tokio::time::timeout(PATIENCE, work).await;
+    if matches!(ended, Ok(Ok(_))) {
+        // It was waited for: its number may be somebody else's by now.
+        group.0 = None;
+    }
+    match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!("failed: {status}")),
         Ok(Err(e)) => Err(format!("failed: {e}")),
-        Err(_) => {
-            // It has not been waited for, so the number is still its own.
-            if let Some(group) = group {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-            Err(format!("was killed after {} s", PATIENCE.as_secs()))
+        Err(_) => Err(format!("was killed after {} s", PATIENCE.as_secs())),
+    }
+}
+
+/// A command that has not been waited for, and what it has started: killed when this ends, at a time-out or with the server.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already is as good.
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

@@ -11,9 +11,10 @@ use dpex_core::engine::{Closer, Counters, Rejection};
 use dpex_core::enrol::{Endpoint, Slug};
 use dpex_core::node::{self, BlockValues, Record, SessionInfo};
 use dpex_core::store::{FileStore, Skipped};
-use dpex_core::types::{EnrolmentId, SharePath, Timestamp};
+use dpex_core::types::{EnrolmentId, Secret, SharePath, Timestamp};
 use dpex_core::wire::message::{FailCode, RequestId};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::budget::{Budget, Matter};
 use super::hook::Hook;
@@ -24,7 +25,7 @@ use super::roster::Enrolled;
 use super::scribe::Scribe;
 use super::shelf::Shelf;
 use crate::error::CliResult;
-use crate::home::{Entry, Part, Values};
+use crate::home::{Came, Entry, Part, Values};
 use crate::ui::{Log, Ui, escape, size};
 
 /// How often dropped handshakes of one person are told, of each kind.
@@ -60,6 +61,8 @@ pub(super) struct Host {
     scribe: Scribe,
     budget: Mutex<Budget>,
     hook: Option<Hook>,
+    /// Nobody is waited for any more who may come with the former gate's secret.
+    pub(super) gate_is_shut: Notify,
     /// What has happened since the start.
     pub(super) totals: Totals,
     /// When sessions and the sending of files began, for how long they took.
@@ -82,6 +85,7 @@ impl Host {
             scribe,
             budget: Mutex::default(),
             hook,
+            gate_is_shut: Notify::new(),
             totals: Totals::default(),
             begun: Mutex::default(),
             rejections: Mutex::new(Repeats::new(REJECTIONS_EVERY, MOST_REJECTIONS)),
@@ -138,7 +142,8 @@ impl Host {
         let Value::Object(mut all) = fields else { unreachable!("the fields are an object") };
         all.insert("session".into(), id(session).into());
         let entry = Entry { at, kind, person: Some(self.name(session.person)), fields: Value::Object(all) };
-        let matter = if kind == "got" { Matter::Delivery } else { Matter::Else };
+        let has_content = matches!(kind, "got" | "not-got" | "started") && entry.fields["sent"] != 0;
+        let matter = if has_content { Matter::Delivery } else { Matter::Else };
         if let Some(refused) = locked(&self.budget).take(Instant::now(), session.person, matter) {
             if refused > 0 {
                 let fields = json!({ "lines": refused });
@@ -170,6 +175,12 @@ impl Host {
 
     /// Tells, now and then, of what was too much to tell of when it happened.
     pub(super) fn catch_up(&self, now: Instant) {
+        let refused = locked(&self.budget).refused();
+        for (person, lines) in refused {
+            let at = Timestamp::from_system(SystemTime::now());
+            let person = Some(self.name(person));
+            self.scribe.note(Entry { at, kind: "too-many", person, fields: json!({ "lines": lines }) });
+        }
         for ((person, _), (from, words), more) in locked(&self.rejections).due(now) {
             self.tell_rejected(person, *from, words, more);
         }
@@ -269,14 +280,15 @@ impl node::Host for Host {
         }
     }
 
-    async fn keep_renewed(&self, person: EnrolmentId, psk: bool, knock: bool) {
+    async fn keep_renewed(&self, person: EnrolmentId, psk: Option<Secret>, knock: Option<Secret>) {
         let Some(shelf) = self.shelf_of(person) else { return };
         let (part, name) = (self.part.clone(), shelf.name.clone());
         let kept = tokio::task::spawn_blocking(move || keep_renewed(&part, &name, person, psk, knock)).await;
         match kept {
-            Ok(Ok(true)) => {
+            Ok(Ok(Renewed { psk: false, came: Came::Nothing })) => {}
+            Ok(Ok(Renewed { psk, came })) => {
                 let at = Timestamp::from_system(SystemTime::now());
-                let fields = json!({ "psk": psk, "knock": knock });
+                let fields = json!({ "psk": psk, "knock": came != Came::Nothing });
                 self.scribe.note(Entry {
                     at,
                     kind: "renewed",
@@ -284,13 +296,16 @@ impl node::Host for Host {
                     fields: fields.clone(),
                 });
                 self.tell(person, "renewed", "came with the new secrets", fields);
+                if came == Came::Last {
+                    self.gate_is_shut.notify_one();
+                }
             }
             Ok(Err(e)) => self.log.warn(&format!(
-                "that {} has the new secrets could not be kept, and is seen again the next time: {}",
+                "that {} has the new secrets could not be written down; it is tried again: {}",
                 shelf.name,
                 e.message()
             )),
-            _ => {}
+            Err(_) => {}
         }
     }
 
@@ -374,25 +389,38 @@ impl node::Host for Host {
     }
 }
 
-/// What was replaced is forgotten (ENR-27). Was it news?
-fn keep_renewed(part: &Part, name: &Slug, person: EnrolmentId, psk: bool, knock: bool) -> CliResult<bool> {
+/// What somebody's coming with renewed secrets has changed.
+struct Renewed {
+    psk: bool,
+    came: Came,
+}
+
+/// What was replaced is forgotten (ENR-27), if these are the secrets that replace it.
+fn keep_renewed(
+    part: &Part,
+    name: &Slug,
+    person: EnrolmentId,
+    psk: Option<Secret>,
+    knock: Option<Secret>,
+) -> CliResult<Renewed> {
     let _lock = part.lock()?;
-    let is_last = knock && part.gate().keep_waiting(|enrolment| enrolment != person.to_string())?;
-    let changed = part.people().change(name, &person, |kept| {
-        let next = kept.next_psk.take_if(|_| psk);
-        let is_new = next.is_some();
-        if let Some(next) = next {
+    let mut renewed = Renewed { psk: false, came: Came::Nothing };
+    part.people().change(name, &person, |kept| {
+        if let Some(psk) = psk
+            && let Some(next) = kept.next_psk.take_if(|next| *next == psk)
+        {
             kept.grant.psk = next;
             kept.psk_since = Some(Timestamp::from_system(SystemTime::now()));
+            renewed.psk = true;
         }
-        // The secrets in it would not let anybody in any more.
-        let is_stale = (is_new || is_last) && !kept.answer.is_empty();
-        if is_stale {
-            kept.answer.clear();
-        }
-        is_new || is_stale
+        // Whoever came has what was in it, or something newer.
+        let is_stale = renewed.psk || knock.is_some();
+        is_stale && kept.forget_answer() || renewed.psk
     })?;
-    Ok(changed || is_last)
+    if let Some(knock) = knock {
+        renewed.came = part.gate().came(&person, &knock)?;
+    }
+    Ok(renewed)
 }
 
 impl Host {

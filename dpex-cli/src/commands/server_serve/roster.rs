@@ -155,13 +155,14 @@ impl Roster {
         let renewed = || -> CliResult {
             let _lock = self.part.lock()?;
             let (now, people) = (self.context.now(), self.part.people().all()?);
-            let welcome: BTreeMap<_, _> = people
-                .iter()
-                .filter(|(_, person)| person.is_welcome(now))
-                .map(|(name, person)| (person.grant.enrolment.to_string(), (name, person)))
-                .collect();
-            self.part.gate().keep_waiting(|enrolment| welcome.contains_key(enrolment))?;
-            for (name, person) in welcome.values() {
+            let mut expected = BTreeSet::new();
+            for (name, person) in &people {
+                if server_rekey::is_expected(&self.part, name, person, now)? {
+                    expected.insert(person.grant.enrolment.to_string());
+                }
+            }
+            self.part.gate().keep_waiting(|enrolment| expected.contains(enrolment))?;
+            for (name, person) in people.iter().filter(|(_, person)| person.is_welcome(now)) {
                 let enrolment = person.grant.enrolment;
                 let is_old = now >= person.psk_since().plus(RENEW_AFTER) && person.next_psk.is_none();
                 // Whoever never came still has the answer before them.

@@ -156,8 +156,9 @@ impl Ratchet {
         let is_ours = step == self.steps + 1;
         match std::mem::replace(&mut self.state, State::Rest) {
             State::Offered { secret, share, .. } if is_ours => {
+                let stepped = self.agree(secret, &answer, &share, &answer)?;
                 self.state = State::Agreed;
-                self.agree(secret, &answer, &share, &answer).map(Some)
+                Ok(Some(stepped))
             }
             State::Agreed if is_ours => {
                 self.state = State::Agreed;

@@ -9,7 +9,7 @@ use crate::engine::{CloseReason, Closer, Counters, Rejection};
 use crate::enrol::Endpoint;
 use crate::node::values::{BlockValues, Forgetful};
 use crate::store::{FileStore, Skipped};
-use crate::types::{Digest, EnrolmentId, SharePath, Timestamp};
+use crate::types::{Digest, EnrolmentId, Secret, SharePath, Timestamp};
 use crate::wire::message::{FailCode, RequestId};
 
 /// What a server needs from whoever runs it: the shelves, a memory for stamps, and a log.
@@ -31,9 +31,10 @@ pub trait Host: Send + Sync {
     /// Remembers the last accepted stamp across restarts. Losing one costs a signature for a captured INIT, no more.
     async fn keep_stamp(&self, person: EnrolmentId, stamp: Timestamp);
 
-    /// A client has come with secrets that were renewed: `psk` with the key that waited for its first use, `knock` through the
-    /// new gate while the former one is open. What they replace need not be kept any more.
-    async fn keep_renewed(&self, person: EnrolmentId, psk: bool, knock: bool) {
+    /// A client has come with these secrets, which were renewed: with the pre-shared key that waited for its first use, and
+    /// through the new gate while the former one is open. What they replace need not be kept any more, if these are still
+    /// the ones that replace it.
+    async fn keep_renewed(&self, person: EnrolmentId, psk: Option<Secret>, knock: Option<Secret>) {
         let _ = (person, psk, knock);
     }
 

@@ -61,6 +61,13 @@ impl ClientHost {
         self.session.as_deref()
     }
 
+    /// It agrees on fresh secrets after so few bytes.
+    pub fn ratchet_every(&mut self, bytes: u64) {
+        if let Some(session) = self.session.as_mut() {
+            session.ratchet_every(bytes);
+        }
+    }
+
     /// Its machine has another address now.
     pub fn rebound(&mut self) {
         if let Some(session) = self.session.as_mut() {

@@ -213,7 +213,7 @@ impl ServerHost {
                 self.guests.insert(id, Guest { session, disk });
             }
             EndpointEvent::Stamp { .. } => {}
-            EndpointEvent::Renewed { psk, knock, .. } => self.renewed.push((psk, knock)),
+            EndpointEvent::Renewed { psk, knock, .. } => self.renewed.push((psk.is_some(), knock.is_some())),
             EndpointEvent::Rejected { person, why, .. } => self.rejected.push((person, why)),
             EndpointEvent::Evict { id, code, why } => {
                 if let Some(guest) = self.guests.get_mut(&id) {
