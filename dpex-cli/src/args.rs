@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dpex_core::enrol::Slug;
 
@@ -185,9 +185,9 @@ Examples:  dpex server set alice --until 2027-01-31 --limit 5M --sessions 2
     Revoke(PersonArgs),
     /// Give people new secrets in place of those that travelled in the answer, the next time they connect
     #[command(after_help = "\
-A running server does so by itself every 90 days. The old secret works until the new one is used. With
---knock the secret that all clients share is changed, which somebody whose access was ended still has:
-the old one works until everybody has come with the new one.
+A running server does so by itself every 90 days. The old secret works until the new one is used.
+With --knock the secret that all clients share is changed, which somebody whose access was ended still
+has: the old one works until everybody has come with the new one.
 
 Examples:  dpex server rekey alice
            dpex server rekey --all --knock")]
@@ -477,7 +477,7 @@ pub(crate) struct PersonArgs {
 
 /// `dpex server rekey`
 #[derive(Args, Debug)]
-#[group(id = "whose", required = true, multiple = true, args = ["names", "all", "knock"])]
+#[command(group(ArgGroup::new("whose").required(true).multiple(true).args(["names", "all", "knock"])))]
 pub(crate) struct RekeyArgs {
     /// The people, as `dpex server clients` lists them
     #[arg(value_name = "NAME", conflicts_with = "all")]
