@@ -42,11 +42,11 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const HALF_OPEN: Duration = Duration::from_secs(10);
 /// The least time between two CLOSE packets (SES-8).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
-/// A secret as it travels.
-type Wrapped = [u8; WRAPPED_LEN];
-
 /// What fits into one system call, in bytes.
 const MAX_BATCH: usize = 65_507;
+
+/// A secret as it travels.
+type Wrapped = [u8; WRAPPED_LEN];
 
 /// One peer's session.
 pub struct Session {
