@@ -181,3 +181,21 @@ fn an_interrupted_get_goes_on_where_it_was_and_reads_nothing_again() {
     assert_eq!(summary(&client.ended()), (1, 0, 0));
     assert_eq!(hash(&alice.path("in").join("file")), want);
 }
+
+#[test]
+fn a_client_whose_computer_slept_for_longer_than_a_session_lasts_goes_on() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let want = put(&site.shelf("alice").join("file"), 30_000_000, "file");
+    let _server = site.serve();
+    site.server.ok(&["server", "set", "--limit", "6M"]);
+    let mut client = alice.start(&["--json", "client", "get", "file", "--to", "in"]);
+    client.wait_for("progress", |record| record["have"].as_u64() > Some(0));
+    client.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(35));
+    client.signal(Signal::CONT);
+    let resumed = client.wait_for("resume", |record| record["path"] == "file");
+    assert!(resumed["have"].as_u64() >= Some(1 << 20), "{resumed}");
+    assert_eq!(client.ended().code, Some(0));
+    assert_eq!(hash(&alice.path("in").join("file")), want);
+}
