@@ -26,7 +26,10 @@ impl Measured {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
         let time = start.elapsed();
         if !ended.status.success() {
-            return Err(format!("{command:?} failed:\n{}", String::from_utf8_lossy(&ended.stderr)).into());
+            let said = String::from_utf8_lossy(&ended.stderr);
+            // One of many files may have said thousands.
+            let last = said.lines().rev().take(10).collect::<Vec<_>>();
+            return Err(format!("{command:?} failed: {}", last.into_iter().rev().collect::<Vec<_>>().join("; ")).into());
         }
         // A server that forks knows what a child cost when it has waited for it.
         std::thread::sleep(Duration::from_millis(100));
