@@ -121,7 +121,7 @@ fn write_down_of_nobody(context: &Context, part: &Part, kind: &'static str, fiel
 
 fn write_entry(context: &Context, part: &Part, kind: &'static str, person: Option<String>, fields: Value) {
     let entry = Entry { at: context.now(), kind, person, fields };
-    if let Err(error) = part.audit().append(&[entry]) {
+    if let Err(error) = part.audit().append(vec![entry]) {
         context.ui.say(&format!("It is done, and could not be written in the log: {}", error.message()));
     }
 }

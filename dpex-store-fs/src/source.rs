@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dpex_core::store::{Meta, SourceFile, StoreError};
-use dpex_core::types::{Buffers, Secret, Version};
+use dpex_core::types::{Buffers, Secret, Timestamp, Version};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, Stat, fstat};
 use rustix::io::{Errno, pread};
@@ -24,8 +24,19 @@ pub(crate) struct FsSource(Arc<Open>);
 struct Open {
     file: OwnedFd,
     meta: Meta,
-    secret: Secret<32>,
+    marks: Marks,
     buffers: Buffers,
+}
+
+/// All that `meta` is made of.
+type Marks = (u64, u64, Timestamp, Timestamp, bool);
+
+fn marks(stat: &Stat) -> Marks {
+    (wide(stat.st_ino), size(stat), mtime(stat), ctime(stat), is_executable(stat))
+}
+
+fn is_executable(stat: &Stat) -> bool {
+    Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR)
 }
 
 impl FsSource {
@@ -33,7 +44,7 @@ impl FsSource {
     pub(crate) fn open(folder: &Folder, name: &str, seen: &Stat, secret: &Secret<32>) -> Result<Self, StoreError> {
         let (file, stat) = folder.open_seen(name, seen).map_err(looking_up)?;
         made_up::check(&file, &stat).map_err(looking_up)?;
-        let open = Open { file, meta: meta(&stat, secret), secret: secret.clone(), buffers: Buffers::default() };
+        let open = Open { file, meta: meta(&stat, secret), marks: marks(&stat), buffers: Buffers::default() };
         Ok(Self(Arc::new(open)))
     }
 
@@ -49,8 +60,7 @@ impl FsSource {
 
 /// What a listing or an offer says of a file.
 pub(crate) fn meta(stat: &Stat, secret: &Secret<32>) -> Meta {
-    let exec = Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR);
-    Meta { size: size(stat), mtime: mtime(stat), exec, version: version(stat, secret) }
+    Meta { size: size(stat), mtime: mtime(stat), exec: is_executable(stat), version: version(stat, secret) }
 }
 
 /// Keyed, so that it tells a peer nothing; of what is on the disk itself, so that it survives a restart (NAM-4).
@@ -101,7 +111,7 @@ impl Open {
             }
         }
         // After the read, so that what was read is of the version if this says so.
-        if meta(&fstat(&self.file).map_err(looking_up)?, &self.secret) != self.meta {
+        if marks(&fstat(&self.file).map_err(looking_up)?) != self.marks {
             return Err(StoreError::Changed);
         }
         Ok(Bytes::from(data))

@@ -61,7 +61,7 @@ impl Audit {
 
     /// Writes entries down; they are on the disk then. A last line that a crash tore is cut off, and that is written down
     /// first.
-    pub(crate) fn append(&self, entries: &[Entry]) -> CliResult {
+    pub(crate) fn append(&self, entries: Vec<Entry>) -> CliResult {
         secret_file::create_folder(&self.dir)?;
         let _lock = Lock::take(&self.dir.join("lock"))?;
         let path = self.current();
@@ -81,7 +81,7 @@ impl Audit {
             let at = entries.first().map_or(Timestamp::EPOCH, |entry| entry.at);
             Entry { at, kind: "torn", person: None, fields: json!({ "bytes": bytes }) }
         });
-        for entry in torn.iter().chain(entries) {
+        for entry in torn.into_iter().chain(entries) {
             text.push_str(&link.add(entry)?);
         }
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(failed)?;
@@ -235,7 +235,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let audit = Audit::new(dir.path().join("log"));
         for n in 0..lines {
-            audit.append(&[entry(n)]).expect("written");
+            audit.append(vec![entry(n)]).expect("written");
         }
         (dir, audit)
     }
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_log_as_it_was_written_is_unbroken_and_its_text_is_escaped() {
         let (_dir, audit) = log(20);
-        audit.append(&[entry(20), entry(21)]).expect("written");
+        audit.append(vec![entry(20), entry(21)]).expect("written");
         let report = audit.verify().expect("readable");
         assert_eq!((report.lines, report.faults.len()), (22, 0), "{report:?}");
         assert!(lines(&audit).iter().all(|line| line.bytes().all(|byte| byte >= b' ')));
@@ -298,7 +298,7 @@ mod tests {
         let (_dir, audit) = log(3);
         let whole = fs::read(audit.current()).expect("text");
         fs::write(audit.current(), &whole[..whole.len() - 10]).expect("written");
-        audit.append(&[entry(3)]).expect("written");
+        audit.append(vec![entry(3)]).expect("written");
         let all = lines(&audit);
         assert!(all.len() == 4 && all[2].contains("\"torn\"") && all[3].contains("file 3"), "{all:?}");
         // The head knew of the third line, which is another one now.
@@ -311,7 +311,7 @@ mod tests {
         let (_dir, mut audit) = log(0);
         audit.long = 1000;
         for n in 0..30 {
-            audit.append(&[entry(n)]).expect("written");
+            audit.append(vec![entry(n)]).expect("written");
         }
         let files = audit.files().expect("files");
         assert!(files.len() > 3, "{files:?}");
@@ -326,7 +326,7 @@ mod tests {
         let (_dir, mut audit) = log(0);
         audit.long = 1000;
         for n in 0..30 {
-            audit.append(&[entry(n)]).expect("written");
+            audit.append(vec![entry(n)]).expect("written");
         }
         fs::remove_file(&audit.files().expect("files")[0]).expect("removed");
         let report = audit.verify().expect("readable");

@@ -18,6 +18,8 @@ use super::{Ui, record_line};
 const AT_ONCE: usize = 64 * 1024;
 /// Bytes that may wait to be read, the bookkeeping of each line included.
 const MAX_WAITING: usize = 1 << 20;
+/// How long more lines are waited for before the writer sleeps until it is woken, which costs whoever logs more than a line.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// A log. Clones share it.
 #[derive(Clone)]
@@ -132,6 +134,7 @@ impl Log {
                 Some(file) => lines.write_with_time(file),
                 None => lines.write(),
             }
+            std::thread::sleep(GLANCE);
             queue = self.queue();
         }
     }

@@ -136,12 +136,15 @@ impl Host {
         self.scribe.note(Entry { at, kind, person: None, fields });
     }
 
-    /// Writes down what somebody did, or what came of it.
-    fn write_down(&self, kind: &'static str, session: &SessionInfo, fields: Value) -> Entry {
+    /// Writes down what somebody did, or what came of it, and tells the owner's command of what they have got.
+    fn write_down(&self, kind: &'static str, session: &SessionInfo, fields: Value) {
         let at = Timestamp::from_system(SystemTime::now());
         let Value::Object(mut all) = fields else { unreachable!("the fields are an object") };
         all.insert("session".into(), id(session).into());
         let entry = Entry { at, kind, person: Some(self.name(session.person)), fields: Value::Object(all) };
+        if let (Some(hook), "got") = (&self.hook, kind) {
+            hook.tell(&entry);
+        }
         let has_content = matches!(kind, "got" | "not-got" | "started") && entry.fields["sent"] != 0;
         let matter = if has_content { Matter::Delivery } else { Matter::Else };
         if let Some(refused) = locked(&self.budget).take(Instant::now(), session.person, matter) {
@@ -149,9 +152,8 @@ impl Host {
                 let fields = json!({ "lines": refused });
                 self.scribe.note(Entry { at, kind: "too-many", person: entry.person.clone(), fields });
             }
-            self.scribe.note(entry.clone());
+            self.scribe.note(entry);
         }
-        entry
     }
 
     fn begin(&self, session: &SessionInfo, request: Option<RequestId>, path: SharePath) {
@@ -198,7 +200,8 @@ impl Host {
     fn tell_rejected(&self, person: EnrolmentId, from: SocketAddr, words: &str, more: u64) {
         let besides = if more == 0 { String::new() } else { format!(", and {more} more like it before") };
         let line = format!("dropped a handshake from {from}{besides}: {words}");
-        self.tell(person, "rejected", &line, json!({ "from": from.to_string(), "why": words, "more": more }));
+        let fields = || json!({ "from": from.to_string(), "why": words, "more": more });
+        self.tell(person, "rejected", || line, fields);
     }
 
     /// Names what the owner put on a shelf and nobody can be given.
@@ -206,13 +209,13 @@ impl Host {
         let more = skipped.saturating_sub(named.len() as u64);
         for Skipped { name, why } in named {
             if locked(&self.left_out).hear(now, (person, name.clone()), ()).is_some() {
-                let words = format!("cannot be offered {}: {why}", escape(&name));
-                self.tell(person, "left-out", &words, json!({ "path": name, "why": why }));
+                let words = || format!("cannot be offered {}: {why}", escape(&name));
+                self.tell(person, "left-out", words, || json!({ "path": name, "why": why }));
             }
         }
         if more > 0 && locked(&self.left_out).hear(now, (person, String::new()), ()).is_some() {
-            let words = format!("cannot be offered {more} more names in {}", escape(&format!("/{folder}")));
-            self.tell(person, "left-out", &words, json!({ "folder": folder.as_str(), "more": more }));
+            let words = || format!("cannot be offered {more} more names in {}", escape(&format!("/{folder}")));
+            self.tell(person, "left-out", words, || json!({ "folder": folder.as_str(), "more": more }));
         }
     }
 
@@ -245,14 +248,14 @@ impl Host {
         }
     }
 
-    fn tell(&self, person: EnrolmentId, event: &str, words: &str, fields: Value) {
-        let name = self.name(person);
+    /// Says something of somebody, in words or as fields; only what is said is made.
+    fn tell(&self, person: EnrolmentId, event: &str, words: impl FnOnce() -> String, fields: impl FnOnce() -> Value) {
         if self.ui.json {
-            let Value::Object(mut all) = fields else { return };
-            all.insert("person".into(), name.into());
+            let Value::Object(mut all) = fields() else { unreachable!("the fields are an object") };
+            all.insert("person".into(), self.name(person).into());
             self.log.record(event, &Value::Object(all));
-        } else {
-            self.log.say(&format!("{name}: {words}"));
+        } else if !self.ui.quiet {
+            self.log.say(&format!("{}: {}", self.name(person), words()));
         }
     }
 }
@@ -295,7 +298,7 @@ impl node::Host for Host {
                     person: Some(shelf.name.to_string()),
                     fields: fields.clone(),
                 });
-                self.tell(person, "renewed", "came with the new secrets", fields);
+                self.tell(person, "renewed", || "came with the new secrets".into(), || fields);
                 if came == Came::Last {
                     self.gate_is_shut.notify_one();
                 }
@@ -314,76 +317,65 @@ impl node::Host for Host {
         match record {
             Record::Noise(counters) => self.tell_noise(&counters),
             Record::Rejected { person, from, why } => self.reject(Instant::now(), person, from, &why),
-            Record::Opened(s) => self.tell(
-                s.person,
-                "opened",
-                &format!("connected from {}", s.peer),
-                json!({
-                    "session": id(&s), "from": s.peer.to_string(),
-                }),
-            ),
-            Record::Moved { session: s, from } => self.tell(
-                s.person,
-                "moved",
-                &format!("moved from {from} to {}", s.peer),
-                json!({ "session": id(&s), "from": from.to_string(), "to": s.peer.to_string() }),
-            ),
+            Record::Opened(s) => {
+                let words = || format!("connected from {}", s.peer);
+                self.tell(s.person, "opened", words, || json!({ "session": id(&s), "from": s.peer.to_string() }));
+            }
+            Record::Moved { session: s, from } => {
+                let words = || format!("moved from {from} to {}", s.peer);
+                let fields = || json!({ "session": id(&s), "from": from.to_string(), "to": s.peer.to_string() });
+                self.tell(s.person, "moved", words, fields);
+            }
             Record::Listed { session: s, path, entries, skipped, named } => {
                 self.leave_out(Instant::now(), s.person, &path, skipped, named);
                 if self.ui.verbose || self.ui.json {
-                    self.tell(
-                        s.person,
-                        "listed",
-                        &format!("listed {entries} names"),
+                    let fields = || {
                         json!({
                             "session": id(&s), "path": path.as_str(), "entries": entries, "left-out": skipped,
-                        }),
-                    );
+                        })
+                    };
+                    self.tell(s.person, "listed", || format!("listed {entries} names"), fields);
                 }
             }
             Record::Started { session: s, id: request, path, size: bytes } => {
                 if self.ui.verbose || self.ui.json {
-                    let words = format!("began {} ({})", escape(path.as_str()), size(bytes));
-                    self.tell(
-                        s.person,
-                        "started",
-                        &words,
+                    let words = || format!("began {} ({})", escape(path.as_str()), size(bytes));
+                    let fields = || {
                         json!({
                             "session": id(&s), "request": request, "path": path.as_str(), "size": bytes,
-                        }),
-                    );
+                        })
+                    };
+                    self.tell(s.person, "started", words, fields);
                 }
             }
             Record::Delivered { session: s, id: request, path, size: bytes, root, .. } => {
-                let words = format!("got {} ({})", escape(path.as_str()), size(bytes));
-                self.tell(
-                    s.person,
-                    "delivered",
-                    &words,
+                let words = || format!("got {} ({})", escape(path.as_str()), size(bytes));
+                let fields = || {
                     json!({
                         "session": id(&s), "request": request, "path": path.as_str(), "size": bytes,
                         "hash": root.to_string(),
-                    }),
-                );
+                    })
+                };
+                self.tell(s.person, "delivered", words, fields);
             }
             Record::Aborted { session: s, id: request, path, by, code, .. } => {
-                let words = format!("did not get {}: {}", escape(path.as_str()), aborted(by, code));
-                self.tell(
-                    s.person,
-                    "aborted",
-                    &words,
+                let words = || format!("did not get {}: {}", escape(path.as_str()), aborted(by, code));
+                let fields = || {
                     json!({
                         "session": id(&s), "request": request, "path": path.as_str(), "why": code.name(),
-                        "by": format!("{by:?}").to_lowercase(),
-                    }),
-                );
+                        "by": side(by),
+                    })
+                };
+                self.tell(s.person, "aborted", words, fields);
             }
             Record::Closed { session: s, reason } => {
-                let words = format!("disconnected ({:?} by {:?})", reason.code, reason.by).to_lowercase();
-                self.tell(s.person, "closed", &words, json!({
-                    "session": id(&s), "code": reason.code.number(), "by": format!("{:?}", reason.by).to_lowercase(),
-                    "text": reason.text,
-                }));
+                let words = || format!("disconnected ({:?} by {:?})", reason.code, reason.by).to_lowercase();
+                let fields = || {
+                    json!({
+                        "session": id(&s), "code": reason.code.number(), "by": side(reason.by), "text": reason.text,
+                    })
+                };
+                self.tell(s.person, "closed", words, fields);
             }
         }
     }
@@ -426,7 +418,6 @@ fn keep_renewed(
 impl Host {
     /// Counts what happened, and writes it down for the owner.
     fn keep(&self, record: &Record) {
-        let side = |by: &Closer| format!("{by:?}").to_lowercase();
         match record {
             Record::Noise(c) => Totals::count(&self.totals.noise, c.noise + c.bad_mac1 + c.bad_tag),
             Record::Rejected { .. } => Totals::count(&self.totals.rejected, 1),
@@ -450,7 +441,7 @@ impl Host {
             Record::Delivered { session: s, id, path, size, root, sent } => {
                 Totals::count(&self.totals.delivered, 1);
                 Totals::count(&self.totals.content, *sent);
-                let entry = self.write_down(
+                self.write_down(
                     "got",
                     s,
                     json!({
@@ -458,9 +449,6 @@ impl Host {
                         "seconds": self.end(s, Some(*id)),
                     }),
                 );
-                if let Some(hook) = &self.hook {
-                    hook.tell(&entry);
-                }
             }
             Record::Aborted { session: s, id, path, by, code, sent } => {
                 Totals::count(&self.totals.aborted, 1);
@@ -469,7 +457,7 @@ impl Host {
                     "not-got",
                     s,
                     json!({
-                        "path": path.as_str(), "sent": sent, "why": code.name(), "by": side(by),
+                        "path": path.as_str(), "sent": sent, "why": code.name(), "by": side(*by),
                         "seconds": self.end(s, Some(*id)),
                     }),
                 );
@@ -482,18 +470,26 @@ impl Host {
                     .collect();
                 for path in cut {
                     Totals::count(&self.totals.aborted, 1);
-                    let fields = json!({ "path": path.as_str(), "why": "disconnected", "by": side(&reason.by) });
+                    let fields = json!({ "path": path.as_str(), "why": "disconnected", "by": side(reason.by) });
                     self.write_down("not-got", s, fields);
                 }
                 self.write_down(
                     "disconnected",
                     s,
                     json!({
-                        "code": reason.code.number(), "by": side(&reason.by), "seconds": self.end(s, None),
+                        "code": reason.code.number(), "by": side(reason.by), "seconds": self.end(s, None),
                     }),
                 );
             }
         }
+    }
+}
+
+/// Who ended something.
+fn side(by: Closer) -> &'static str {
+    match by {
+        Closer::Us => "us",
+        Closer::Peer => "peer",
     }
 }
 

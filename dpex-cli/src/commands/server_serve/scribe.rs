@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use dpex_core::types::Timestamp;
@@ -17,6 +18,8 @@ const MAX_WAITING: usize = 16 * 1024;
 const MAX_BATCH: usize = 4096;
 /// How long an entry waits for others: each write waits for the disk.
 const EVERY: Duration = Duration::from_millis(250);
+/// How often it looks what has come meanwhile: to be woken for each entry would cost whoever notes it more than the entry.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// Takes entries.
 #[derive(Debug)]
@@ -70,7 +73,8 @@ fn write(audit: &Audit, log: &Log, notes: &Receiver<Note>, lost: &AtomicU64) {
             let at = batch.last().map_or(Timestamp::EPOCH, |entry| entry.at);
             batch.push(Entry { at, kind: "lost", person: None, fields: json!({ "lines": missed }) });
         }
-        let written = audit.append(&batch);
+        let lines = batch.len() as u64;
+        let written = audit.append(batch);
         // Said once, until it has worked again: a full disk must not fill the other log, too.
         if let (Err(error), false) = (&written, failing) {
             let (why, hint) = (error.message(), error.hint_text());
@@ -78,7 +82,7 @@ fn write(audit: &Audit, log: &Log, notes: &Receiver<Note>, lost: &AtomicU64) {
         }
         failing = written.is_err();
         if failing {
-            lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            lost.fetch_add(lines, Ordering::Relaxed);
         }
         if let Some(asked) = asked {
             // Whoever asked may have waited long enough.
@@ -94,15 +98,23 @@ fn next_batch(notes: &Receiver<Note>) -> Option<(Vec<Entry>, Option<SyncSender<(
     let mut next = notes.recv().ok();
     next.as_ref()?;
     let until = Instant::now() + EVERY;
-    while let Some(note) = next {
-        match note {
-            Note::Entry(entry) => batch.push(entry),
-            Note::End(asked) => return Some((batch, Some(asked))),
+    loop {
+        match next {
+            Some(Note::Entry(entry)) => batch.push(entry),
+            Some(Note::End(asked)) => return Some((batch, Some(asked))),
+            None => {}
         }
         if batch.len() >= MAX_BATCH {
             break;
         }
-        next = notes.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        next = match notes.try_recv() {
+            Ok(note) => Some(note),
+            Err(TryRecvError::Empty) if Instant::now() < until => {
+                sleep(GLANCE);
+                None
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        };
     }
     Some((batch, None))
 }

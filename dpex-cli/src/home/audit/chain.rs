@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Entry;
 use crate::error::{Blame, CliError, CliResult};
@@ -47,19 +47,18 @@ impl Link {
     }
 
     /// The next line, with its end.
-    pub(super) fn add(&mut self, entry: &Entry) -> CliResult<String> {
-        let at = rfc3339(entry.at)
-            .map_err(|e| CliError::new(Blame::Internal, format!("a moment that cannot be written: {e}")))?;
+    pub(super) fn add(&mut self, Entry { at, kind, person, fields }: Entry) -> CliResult<String> {
+        let at =
+            rfc3339(at).map_err(|e| CliError::new(Blame::Internal, format!("a moment that cannot be written: {e}")))?;
         self.n += 1;
-        let mut fields = serde_json::Map::from_iter([("n".to_owned(), json!(self.n)), ("at".to_owned(), json!(at))]);
-        if let Some(person) = &entry.person {
-            fields.insert("person".to_owned(), json!(person));
+        let Value::Object(mut fields) = fields else { unreachable!("the fields are an object") };
+        fields.insert("n".to_owned(), self.n.into());
+        fields.insert("at".to_owned(), at.into());
+        if let Some(person) = person {
+            fields.insert("person".to_owned(), person.into());
         }
-        if let Value::Object(more) = &entry.fields {
-            fields.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
-        }
-        fields.insert("prev".to_owned(), json!(self.hash));
-        let line = crate::ui::record_line(entry.kind, &Value::Object(fields));
+        fields.insert("prev".to_owned(), std::mem::take(&mut self.hash).into());
+        let line = crate::ui::record_line(kind, &Value::Object(fields));
         self.hash = hash(line.trim_end().as_bytes());
         Ok(line)
     }
