@@ -8,7 +8,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
-use bytes::BytesMut;
+
+use crate::types::Buffer;
 
 /// One or more datagrams of equal size (the last may be shorter) for one peer, back to back in one buffer.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,36 @@ pub struct Transmit<'a> {
     pub segment: usize,
 }
 
-/// One received datagram.
+/// One or more received datagrams of equal size (the last may be shorter) from one peer, back to back in one buffer.
 #[derive(Debug)]
-pub struct Datagram {
+pub struct Received {
     /// The sender's address, in the one form in which it is sent to. Not authenticated.
     pub from: SocketAddr,
-    /// The payload, in a buffer of its own that may be opened in place.
-    pub data: BytesMut,
+    /// The bytes of all the datagrams. They may be opened in place.
+    pub payload: Buffer,
+    /// The size of each datagram in bytes, not 0; not less than the payload's length when there is only one. An empty
+    /// payload is one empty datagram.
+    pub segment: usize,
+}
+
+impl Received {
+    /// One datagram, copied.
+    #[must_use]
+    pub fn one(from: SocketAddr, datagram: &[u8]) -> Self {
+        Self { from, payload: datagram.into(), segment: datagram.len().max(1) }
+    }
+
+    /// The datagrams, in the order in which they came.
+    pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        let empty: Option<&[u8]> = self.payload.is_empty().then_some(&[]);
+        self.payload.chunks(self.segment).chain(empty)
+    }
+
+    /// The same, to be opened in place.
+    pub fn datagrams_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let empty: Option<&mut [u8]> = self.payload.is_empty().then_some(&mut []);
+        self.payload.chunks_mut(self.segment).chain(empty)
+    }
 }
 
 /// A bound datagram socket.
@@ -51,7 +75,7 @@ pub trait Transport: Debug + Send + Sync {
     ///
     /// # Errors
     /// Only when the socket itself can no longer be used.
-    async fn recv(&self, batch: &mut Vec<Datagram>) -> io::Result<()>;
+    async fn recv(&self, batch: &mut Vec<Received>) -> io::Result<()>;
 
     /// The most datagrams one [`Transmit`] may hold; at least 1.
     fn max_segments(&self) -> usize;

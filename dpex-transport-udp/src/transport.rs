@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dpex_core::transport::{Datagram, Transmit, Transport};
+use dpex_core::transport::{Received, Transmit, Transport};
 use quinn_udp::UdpSocketState;
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::address::Family;
 use crate::options::Options;
-use crate::receive::Buffers;
+use crate::receive::Slots;
 use crate::socket;
 
 /// The largest payload one IPv4 datagram can carry, and so the most that one batch may hold.
@@ -30,7 +30,7 @@ pub struct UdpTransport {
     socket: UdpSocket,
     state: UdpSocketState,
     family: Family,
-    buffers: Mutex<Buffers>,
+    slots: Mutex<Slots>,
     notes: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl UdpTransport {
         let socket = UdpSocket::from_std(socket)?;
         let state = UdpSocketState::new((&socket).into())?;
         let family = Family::of(socket.local_addr()?);
-        Ok(Self { socket, state, family, buffers: Mutex::new(Buffers::new()), notes })
+        Ok(Self { socket, state, family, slots: Mutex::new(Slots::new()), notes })
     }
 
     /// Sends one system call's worth of datagrams, singly if segmentation offload turns out not to work.
@@ -105,14 +105,14 @@ impl Transport for UdpTransport {
         Ok(())
     }
 
-    async fn recv(&self, batch: &mut Vec<Datagram>) -> io::Result<()> {
+    async fn recv(&self, batch: &mut Vec<Received>) -> io::Result<()> {
         let mut failures = 0;
         loop {
             self.socket.readable().await?;
             let received = self.socket.try_io(Interest::READABLE, || {
-                // A panic cannot leave the buffers worse than they always are: full of somebody's bytes.
-                let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-                buffers.receive(&self.state, (&self.socket).into(), batch)
+                // A panic cannot leave the slots worse than they always are: full of somebody's bytes.
+                let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+                slots.receive(&self.state, (&self.socket).into(), batch)
             });
             match received {
                 Ok(()) => return Ok(()),
@@ -190,6 +190,10 @@ mod tests {
         (transport, addr)
     }
 
+    fn datagrams(batch: &[Received]) -> impl Iterator<Item = &[u8]> {
+        batch.iter().flat_map(Received::datagrams)
+    }
+
     #[test]
     fn a_batch_is_whole_segments_and_fits_one_ip_packet() {
         assert_eq!(batch_len(1_200, 64), 54 * 1_200, "54 segments are 64,800 bytes, 55 would be too many");
@@ -212,10 +216,10 @@ mod tests {
             assert_eq!(a.max_segments(), 1);
             a.send(Transmit { to, payload: &[8; 3 * 10], segment: 10 }).await.expect("a usable socket");
             let mut batch = Vec::new();
-            while batch.len() < 204 {
+            while datagrams(&batch).count() < 204 {
                 b.recv(&mut batch).await.expect("a usable socket");
             }
-            let sizes: Vec<_> = batch.iter().map(|datagram| datagram.data.len()).collect();
+            let sizes: Vec<_> = datagrams(&batch).map(<[u8]>::len).collect();
             assert_eq!(sizes, [vec![10; 200], vec![3], vec![10; 3]].concat());
         });
     }
@@ -237,7 +241,7 @@ mod tests {
                 b.send(Transmit { to: from, payload: &[round], segment: 1 }).await.expect("a usable socket");
                 a.recv(&mut batch).await.expect("a refusal is not the socket's end");
             }
-            assert_eq!(batch.len(), 20);
+            assert_eq!(datagrams(&batch).count(), 20);
         });
     }
 

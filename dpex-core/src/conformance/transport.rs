@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::transport::{Datagram, Transmit, Transport};
+use crate::transport::{Received, Transmit, Transport};
 
 /// Expands to one `#[test]` for each case. `$run` runs a future to its end and fails if it takes too long; `$sockets`
 /// makes a function that binds one more socket of the same network.
@@ -81,10 +81,10 @@ pub async fn an_empty_datagram_harms_nothing(bind: &impl Bind) {
     a.send(Transmit { to: addr(&b), payload: b"", segment: 1_200 }).await.expect("an empty transmit is no error");
     send(&a, addr(&b), b"after").await;
     let mut got = Vec::new();
-    while got.last().is_none_or(|last: &Datagram| last.data.is_empty()) {
+    while got.last().is_none_or(|last: &Received| last.payload.is_empty()) {
         b.recv(&mut got).await.expect("an empty datagram is no error");
     }
-    got.retain(|datagram| !datagram.data.is_empty());
+    got.retain(|received| !received.payload.is_empty());
     assert_eq!(contents(&got), [b"after"]);
 }
 
@@ -112,7 +112,7 @@ pub async fn segments_arrive_as_datagrams(bind: &impl Bind) {
         let payload = pattern(full * 1_200 + 300, 3);
         a.send(Transmit { to: addr(&b), payload: &payload, segment: 1_200 }).await.expect("a usable socket");
         let got = gather(&b, full + 1).await;
-        let sizes: Vec<_> = got.iter().map(|datagram| datagram.data.len()).collect();
+        let sizes: Vec<_> = contents(&got).iter().map(Vec::len).collect();
         assert_eq!(sizes, [vec![1_200; full], vec![300]].concat());
         assert_eq!(contents(&got).concat(), payload, "in order on a link that does not reorder");
     }
@@ -131,7 +131,7 @@ pub async fn a_transmit_may_be_as_large_as_max_segments_allows(bind: &impl Bind)
 /// What was in the batch stays there.
 pub async fn receiving_appends_to_the_batch(bind: &impl Bind) {
     let (a, b) = (bind(), bind());
-    let kept = Datagram { from: addr(&a), data: b"kept"[..].into() };
+    let kept = Received::one(addr(&a), b"kept");
     let mut batch = vec![kept];
     send(&a, addr(&b), b"new").await;
     b.recv(&mut batch).await.expect("a usable socket");
@@ -177,10 +177,10 @@ pub async fn many_senders_are_told_apart(bind: &impl Bind) {
     }
     let got = gather(&receiver, 100).await;
     for (sender, number) in senders.iter().zip(0_u8..) {
-        let from_it = got.iter().filter(|datagram| datagram.from == addr(sender));
-        let mut turns: Vec<_> = from_it.map(|datagram| datagram.data.to_vec()).collect();
+        let from_it = got.iter().filter(|received| received.from == addr(sender));
+        let mut turns: Vec<_> = from_it.flat_map(Received::datagrams).collect();
         turns.sort();
-        assert_eq!(turns, (0..10).map(|turn| vec![number, turn]).collect::<Vec<_>>());
+        assert_eq!(turns, (0..10).map(|turn| [number, turn]).collect::<Vec<_>>());
     }
 }
 
@@ -261,19 +261,23 @@ async fn send(from: &Arc<dyn Transport>, to: SocketAddr, payload: &[u8]) {
 }
 
 /// Receives until `count` datagrams are there, and fails if there are more.
-async fn gather(at: &Arc<dyn Transport>, count: usize) -> Vec<Datagram> {
+async fn gather(at: &Arc<dyn Transport>, count: usize) -> Vec<Received> {
     let mut batch = Vec::new();
-    while batch.len() < count {
+    while count_of(&batch) < count {
         let before = batch.len();
         at.recv(&mut batch).await.expect("a usable socket");
         assert!(batch.len() > before, "recv returned without a datagram");
     }
-    assert_eq!(batch.len(), count, "more datagrams than were sent");
+    assert_eq!(count_of(&batch), count, "more datagrams than were sent");
     batch
 }
 
-fn contents(batch: &[Datagram]) -> Vec<Vec<u8>> {
-    batch.iter().map(|datagram| datagram.data.to_vec()).collect()
+fn count_of(batch: &[Received]) -> usize {
+    batch.iter().flat_map(Received::datagrams).count()
+}
+
+fn contents(batch: &[Received]) -> Vec<Vec<u8>> {
+    batch.iter().flat_map(Received::datagrams).map(<[u8]>::to_vec).collect()
 }
 
 /// Bytes that differ along the datagram and between datagrams.

@@ -106,8 +106,10 @@ pub async fn connect(
         tokio::select! {
             received = transport.recv(&mut batch) => {
                 received.map_err(ConnectError::Socket)?;
-                for datagram in batch.drain(..) {
-                    connector.handle_datagram(moment().at, &datagram.data);
+                for received in batch.drain(..) {
+                    for datagram in received.datagrams() {
+                        connector.handle_datagram(moment().at, datagram);
+                    }
                 }
             }
             Some(done) = done.recv() => connector.handle_crypto(moment().at, done),

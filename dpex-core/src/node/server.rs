@@ -22,7 +22,7 @@ use crate::engine::{
 };
 use crate::shaping::Caps;
 use crate::suite::{CipherSuite, CryptoError};
-use crate::transport::{Datagram, Transmit, Transport};
+use crate::transport::{Received, Transmit, Transport};
 use crate::types::{EnrolmentId, Secret, Timestamp};
 use crate::wire::frame::CloseCode;
 
@@ -198,18 +198,35 @@ impl Server {
     }
 
     /// Gives each datagram to its session, neighbours together.
-    fn route(&mut self, batch: &mut Vec<Datagram>) {
+    fn route(&mut self, batch: &mut Vec<Received>) {
         let now = moment();
-        let mut run: (Option<SessionId>, Vec<Datagram>) = (None, Vec::new());
-        for datagram in batch.drain(..) {
-            let Some(id) = self.endpoint.handle_datagram(now, datagram.from, &datagram.data) else { continue };
-            if run.0 != Some(id) {
-                let (before, datagrams) = std::mem::replace(&mut run, (Some(id), Vec::new()));
-                deliver(&self.sessions, before, datagrams);
+        let mut run: (Option<SessionId>, Vec<Received>) = (None, Vec::new());
+        for received in batch.drain(..) {
+            let from = received.from;
+            let whose: Vec<_> =
+                received.datagrams().map(|datagram| self.endpoint.handle_datagram(now, from, datagram)).collect();
+            if whose.windows(2).all(|two| two[0] == two[1]) {
+                let id = whose.first().copied().flatten();
+                self.append(&mut run, id, received);
+            } else {
+                // Somebody has two sessions on one socket, or mixes noise among a session's datagrams.
+                for (id, datagram) in whose.iter().zip(received.datagrams()) {
+                    self.append(&mut run, *id, Received::one(from, datagram));
+                }
             }
-            run.1.push(datagram);
         }
         deliver(&self.sessions, run.0, run.1);
+    }
+
+    fn append(&self, run: &mut (Option<SessionId>, Vec<Received>), id: Option<SessionId>, received: Received) {
+        if id.is_none() {
+            return;
+        }
+        if run.0 != id {
+            let (before, received) = std::mem::replace(run, (id, Vec::new()));
+            deliver(&self.sessions, before, received);
+        }
+        run.1.push(received);
     }
 
     fn on_notice(&mut self, notice: Notice) {
@@ -360,7 +377,7 @@ impl Server {
     }
 }
 
-fn deliver(sessions: &HashMap<SessionId, Handle>, id: Option<SessionId>, datagrams: Vec<Datagram>) {
+fn deliver(sessions: &HashMap<SessionId, Handle>, id: Option<SessionId>, received: Vec<Received>) {
     let Some(handle) = id.and_then(|id| sessions.get(&id)) else { return };
-    handle.inbox.put(datagrams);
+    handle.inbox.put(received);
 }

@@ -9,7 +9,7 @@ use tokio::time::Sleep;
 
 use super::disk::{Answer, Disk, Files};
 use crate::engine::{Event, Session};
-use crate::transport::{Datagram, Transmit, Transport};
+use crate::transport::{Received, Transmit, Transport};
 use crate::wire::frame::CloseCode;
 
 /// Bytes of datagrams that may wait for a session; more are dropped, as a network would.
@@ -36,13 +36,13 @@ pub(super) trait Owner: Send {
 
 /// Where a session's datagrams are put.
 pub(super) struct Inbox {
-    sender: mpsc::UnboundedSender<Vec<Datagram>>,
+    sender: mpsc::UnboundedSender<Vec<Received>>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// Where a session takes them from.
 pub(super) struct Arrivals {
-    receiver: mpsc::UnboundedReceiver<Vec<Datagram>>,
+    receiver: mpsc::UnboundedReceiver<Vec<Received>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -54,14 +54,14 @@ pub(super) fn inbox() -> (Inbox, Arrivals) {
 }
 
 /// What a batch holds in memory, its own bookkeeping included.
-fn weight(batch: &[Datagram]) -> usize {
-    batch.iter().map(|datagram| size_of::<Datagram>() + datagram.data.capacity()).sum()
+fn weight(batch: &[Received]) -> usize {
+    batch.iter().map(|received| size_of::<Received>() + received.payload.capacity()).sum()
 }
 
 impl Inbox {
     /// Queues a batch, or drops it if too much waits: the session's own recovery deals with that. False if the session
     /// is gone.
-    pub(super) fn put(&self, batch: Vec<Datagram>) -> bool {
+    pub(super) fn put(&self, batch: Vec<Received>) -> bool {
         let weight = weight(&batch);
         if self.waiting.load(Ordering::Relaxed) + weight > MAX_WAITING {
             return !self.sender.is_closed();
@@ -72,13 +72,13 @@ impl Inbox {
 }
 
 impl Arrivals {
-    async fn next(&mut self) -> Option<Vec<Datagram>> {
+    async fn next(&mut self) -> Option<Vec<Received>> {
         let batch = self.receiver.recv().await?;
         self.waiting.fetch_sub(weight(&batch), Ordering::Relaxed);
         Some(batch)
     }
 
-    fn try_next(&mut self) -> Option<Vec<Datagram>> {
+    fn try_next(&mut self) -> Option<Vec<Received>> {
         let batch = self.receiver.try_recv().ok()?;
         self.waiting.fetch_sub(weight(&batch), Ordering::Relaxed);
         Some(batch)
@@ -149,12 +149,15 @@ fn arm(sleep: &mut std::pin::Pin<Box<Sleep>>, at: Option<Instant>) {
     sleep.as_mut().reset(at);
 }
 
-fn take(session: &mut Session, batch: Vec<Datagram>, inbox: &mut Arrivals) {
+fn take(session: &mut Session, batch: Vec<Received>, inbox: &mut Arrivals) {
     let now = now();
     let mut next = Some(batch);
     while let Some(batch) = next {
-        for mut datagram in batch {
-            session.handle_datagram(now, datagram.from, &mut datagram.data);
+        for mut received in batch {
+            let from = received.from;
+            for datagram in received.datagrams_mut() {
+                session.handle_datagram(now, from, datagram);
+            }
         }
         next = inbox.try_next();
     }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use async_trait::async_trait;
 
-use crate::transport::{Datagram, Transmit, Transport};
+use crate::transport::{Received, Transmit, Transport};
 
 /// What one UDP datagram over IPv4 can carry; a longer one is lost here too.
 const MAX_PAYLOAD: usize = 65_507;
@@ -115,7 +115,7 @@ impl Transport for MemTransport {
     async fn send(&self, transmit: Transmit<'_>) -> io::Result<()> {
         let peer = lock(&self.net.0.sockets).get(&transmit.to).and_then(Weak::upgrade);
         let Some(peer) = peer else { return Ok(()) };
-        let datagram = |data: &[u8]| Datagram { from: self.addr, data: data.into() };
+        let datagram = |data: &[u8]| Received::one(self.addr, data);
         if transmit.payload.is_empty() {
             peer.push([datagram(&[])]);
         } else {
@@ -125,7 +125,7 @@ impl Transport for MemTransport {
         Ok(())
     }
 
-    async fn recv(&self, batch: &mut Vec<Datagram>) -> io::Result<()> {
+    async fn recv(&self, batch: &mut Vec<Received>) -> io::Result<()> {
         poll_fn(|cx| self.queue.poll(cx, batch)).await;
         Ok(())
     }
@@ -148,32 +148,32 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    datagrams: VecDeque<Datagram>,
-    waiting: Vec<Waker>,
+    waiting: VecDeque<Received>,
+    wakers: Vec<Waker>,
 }
 
 impl Queue {
     /// Appends what fits and wakes whoever waits.
-    fn push(&self, datagrams: impl IntoIterator<Item = Datagram>) {
+    fn push(&self, datagrams: impl IntoIterator<Item = Received>) {
         let mut state = lock(&self.state);
-        let room = self.capacity.saturating_sub(state.datagrams.len());
-        state.datagrams.extend(datagrams.into_iter().take(room));
-        let waiting = std::mem::take(&mut state.waiting);
+        let room = self.capacity.saturating_sub(state.waiting.len());
+        state.waiting.extend(datagrams.into_iter().take(room));
+        let wakers = std::mem::take(&mut state.wakers);
         // Not under the lock: a waker may run its task at once.
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn poll(&self, cx: &Context<'_>, batch: &mut Vec<Datagram>) -> Poll<()> {
+    fn poll(&self, cx: &Context<'_>, batch: &mut Vec<Received>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.datagrams.is_empty() {
-            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
+        if state.waiting.is_empty() {
+            if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.wakers.push(cx.waker().clone());
             }
             return Poll::Pending;
         }
-        let count = state.datagrams.len().min(BATCH);
-        batch.extend(state.datagrams.drain(..count));
+        let count = state.waiting.len().min(BATCH);
+        batch.extend(state.waiting.drain(..count));
         Poll::Ready(())
     }
 }
@@ -216,7 +216,7 @@ mod tests {
             a.send(Transmit { to: b.addr, payload: b"12345", segment: 1 }).await.expect("sending never fails");
             let mut batch = Vec::new();
             b.recv(&mut batch).await.expect("receiving never fails");
-            let got: Vec<_> = batch.iter().map(|datagram| datagram.data.to_vec()).collect();
+            let got: Vec<_> = batch.iter().map(|received| received.payload.to_vec()).collect();
             assert_eq!(got, [b"1", b"2", b"3"]);
             a.send(Transmit { to: b.addr, payload: b"6", segment: 1 }).await.expect("sending never fails");
             batch.clear();

@@ -1,5 +1,5 @@
-//! Memory for blocks of files, used again and again: the system must find, clear and map each fresh piece of it, which
-//! costs more than hashing what is then put there.
+//! Memory for blocks of files and for what the network brings, used again and again: the system must find, clear and map
+//! each fresh piece of it, which costs more than hashing what is then put there.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -41,6 +41,26 @@ impl Buffers {
 pub struct Buffer {
     bytes: Vec<u8>,
     home: Weak<Idle>,
+}
+
+impl Buffer {
+    /// Keeps the first bytes only, if it has more than `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
+    /// The bytes of memory it takes, used or not.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+impl From<&[u8]> for Buffer {
+    /// A copy, on loan from nobody.
+    fn from(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), home: Weak::new() }
+    }
 }
 
 impl Deref for Buffer {

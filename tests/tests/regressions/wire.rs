@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use dpex_core::transport::{Datagram, Transmit, Transport};
+use dpex_core::transport::{Received, Transmit, Transport};
 use dpex_transport_udp::UdpTransport;
 use tokio::sync::Notify;
 
@@ -76,25 +76,22 @@ impl Transport for Wire {
         Ok(())
     }
 
-    async fn recv(&self, batch: &mut Vec<Datagram>) -> io::Result<()> {
-        loop {
-            let before = batch.len();
+    async fn recv(&self, batch: &mut Vec<Received>) -> io::Result<()> {
+        let (mut came, before) = (Vec::new(), batch.len());
+        while batch.len() == before {
             tokio::select! {
-                received = self.inner.recv(batch) => received?,
+                received = self.inner.recv(&mut came) => received?,
                 () = self.severed.notified() => return Err(io::ErrorKind::NetworkDown.into()),
             }
-            let mut at = before;
-            while let Some(datagram) = batch.get_mut(at) {
-                if self.passes(Way::In, &mut datagram.data) {
-                    at += 1;
-                } else {
-                    batch.remove(at);
-                }
-            }
-            if batch.len() > before {
-                return Ok(());
+            for mut received in came.drain(..) {
+                let from = received.from;
+                let passed = received
+                    .datagrams_mut()
+                    .filter_map(|datagram| self.passes(Way::In, datagram).then(|| Received::one(from, datagram)));
+                batch.extend(passed);
             }
         }
+        Ok(())
     }
 
     fn max_segments(&self) -> usize {
