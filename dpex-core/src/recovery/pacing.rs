@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 const MAX_LATENESS: Duration = Duration::from_millis(4);
 /// What an idle bucket holds, as time at the current rate.
 const BURST_TIME: Duration = Duration::from_millis(1);
+const BURST_TIMES_A_SECOND: u64 = 1000;
 /// What it holds at least, in datagrams.
 const BURST_DATAGRAMS: u64 = 10;
 /// What one system call takes at most.
@@ -49,8 +50,15 @@ impl Pacer {
         self.datagram = bytes as u64;
     }
 
+    /// May `bytes` leave now?
+    pub fn allows(&mut self, now: Instant, bytes: usize) -> bool {
+        self.fill(now);
+        self.tokens >= bytes as i128 * TOKENS_PER_BYTE
+    }
+
     /// Bytes that may leave now.
-    pub fn budget(&mut self, now: Instant) -> usize {
+    #[cfg(test)]
+    fn budget(&mut self, now: Instant) -> usize {
         self.fill(now);
         usize::try_from(self.tokens.max(0) / TOKENS_PER_BYTE).unwrap_or(usize::MAX)
     }
@@ -58,7 +66,7 @@ impl Pacer {
     /// What is worth a system call: half of what may leave in 1 ms, at least a datagram, and no more than one call takes.
     #[must_use]
     pub fn quantum(&self) -> usize {
-        let half = usize::try_from(self.earned(BURST_TIME) / 2 / TOKENS_PER_BYTE).unwrap_or(usize::MAX);
+        let half = usize::try_from(self.effective_rate() / (2 * BURST_TIMES_A_SECOND)).unwrap_or(usize::MAX);
         half.min(MAX_QUANTUM).max(usize::try_from(self.datagram).unwrap_or(usize::MAX))
     }
 
@@ -107,8 +115,12 @@ impl Pacer {
     }
 
     fn fill(&mut self, now: Instant) {
+        // Each packet of a batch asks, at the same moment.
+        if now <= self.filled {
+            return;
+        }
         let elapsed = now.saturating_duration_since(self.filled);
-        self.filled = self.filled.max(now);
+        self.filled = now;
         // What lateness earned leaves in several packets, of which the first keeps the promise: the rest is not forfeit.
         self.tokens = (self.tokens + self.earned(elapsed)).min(self.depth(now)).max(self.tokens);
     }

@@ -1,6 +1,6 @@
 //! One file being sent: which blocks are read, what of them is still to be sent, and which may be forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -60,6 +60,8 @@ pub struct Outgoing {
     next_read: u64,
     reading: usize,
     kept: BTreeMap<u64, Kept>,
+    /// Of those, the ones with something to send. Each packet asks, and many more may be kept.
+    unsent: BTreeSet<u64>,
     /// Bytes of blocks that are kept, and of those not yet opened. Zeros count as if they were kept.
     kept_bytes: usize,
     unopened: usize,
@@ -94,6 +96,7 @@ impl Outgoing {
             next_read: 0,
             reading: 0,
             kept: BTreeMap::new(),
+            unsent: BTreeSet::new(),
             kept_bytes: 0,
             unopened: 0,
             used: 0,
@@ -135,6 +138,7 @@ impl Outgoing {
         let unsent = RangeSet::from_iter([block.range()]);
         let kept = Kept { content, len: block.len, opened: false, unsent, acked: RangeSet::new() };
         self.kept.insert(block.index, kept);
+        self.unsent.insert(block.index);
         true
     }
 
@@ -146,13 +150,14 @@ impl Outgoing {
     /// Where the next piece to send begins, if there is one.
     #[must_use]
     pub fn next_offset(&self) -> Option<u64> {
-        self.kept.values().find_map(|kept| kept.unsent.first()).map(|range| range.start)
+        self.next_unsent()?.unsent.first().map(|range| range.start)
     }
 
     /// Takes the next piece to send, of at most `most` bytes and inside one block; opens a block if the credit covers it
     /// (XFR-8).
     pub fn take(&mut self, most: usize, credit: &mut Allowance) -> Option<Portion<'_>> {
-        let (&index, kept) = self.kept.iter_mut().find(|(_, k)| !k.unsent.is_empty())?;
+        let index = *self.unsent.first()?;
+        let kept = self.kept.get_mut(&index)?;
         if !kept.opened {
             if !credit.open(kept.len) {
                 return None;
@@ -161,24 +166,31 @@ impl Outgoing {
             self.unopened -= kept.len;
             self.used += kept.len as u64;
         }
-        let Content::Bytes(bytes) = &kept.content else { return kept.unsent.take_front(u64::MAX).map(Portion::Zeros) };
-        let range = kept.unsent.take_front(most as u64)?;
+        let most = if matches!(kept.content, Content::Zeros) { u64::MAX } else { most as u64 };
+        let range = kept.unsent.take_front(most)?;
+        if kept.unsent.is_empty() {
+            self.unsent.remove(&index);
+        }
+        let Content::Bytes(bytes) = &kept.content else { return Some(Portion::Zeros(range)) };
         let start = usize::try_from(range.start - (index << self.geometry.block_log2())).expect("inside the block");
         let len = usize::try_from(range.end - range.start).expect("inside the block");
         Some(Portion::Bytes(range.start, &bytes[start..start + len]))
     }
 
+    fn next_unsent(&self) -> Option<&Kept> {
+        self.kept.get(self.unsent.first()?)
+    }
+
     /// Is anything waiting to be sent?
     #[must_use]
     pub fn has_unsent(&self) -> bool {
-        self.kept.values().any(|k| !k.unsent.is_empty())
+        !self.unsent.is_empty()
     }
 
     /// Would [`Self::take`] give anything?
     #[must_use]
     pub fn can_send(&self, credit: &Allowance) -> bool {
-        let next = self.kept.values().find(|k| !k.unsent.is_empty());
-        next.is_some_and(|k| k.opened || credit.covers(k.len))
+        self.next_unsent().is_some_and(|k| k.opened || credit.covers(k.len))
     }
 
     /// A piece arrived.
@@ -186,6 +198,9 @@ impl Outgoing {
         let index = range.start >> self.geometry.block_log2();
         let Some(kept) = self.kept.get_mut(&index) else { return };
         kept.unsent.remove(range.clone());
+        if kept.unsent.is_empty() {
+            self.unsent.remove(&index);
+        }
         kept.acked.insert(range);
         if kept.acked.count() == kept.len as u64 {
             self.kept_bytes -= kept.len;
@@ -200,6 +215,9 @@ impl Outgoing {
         kept.unsent.insert(range.clone());
         for arrived in kept.acked.within(range).collect::<Vec<_>>() {
             kept.unsent.remove(arrived);
+        }
+        if !kept.unsent.is_empty() {
+            self.unsent.insert(index);
         }
     }
 

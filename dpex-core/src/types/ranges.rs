@@ -23,6 +23,15 @@ impl RangeSet {
         }
         let Range { mut start, mut end } = range;
         let asked = end - start;
+        // What comes in order makes the highest range longer.
+        if let Some(mut last) = self.0.last_entry()
+            && *last.key() <= start
+            && *last.get() >= start
+        {
+            let before = *last.get();
+            *last.get_mut() = before.max(end);
+            return end.saturating_sub(before);
+        }
         let mut known = 0;
         if let Some((&s, &e)) = self.0.range(..=start).next_back() {
             if e >= end {

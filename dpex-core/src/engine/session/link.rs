@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::ids::Ids;
 use super::path::{Moved, Paths};
 use super::ratchet::{Offered, Ratchet};
@@ -38,7 +40,8 @@ pub(super) struct Contents {
     ack: Option<u64>,
     /// It tests whether its size passes.
     size_test: bool,
-    pub(super) pieces: Vec<Piece>,
+    /// Nearly always one: no packet needs memory of its own for that.
+    pub(super) pieces: SmallVec<[Piece; 1]>,
 }
 
 /// One retransmittable part of a packet.
@@ -503,7 +506,7 @@ impl Link {
             return Permit::No;
         }
         let is_waiting = self.paced_until.is_some_and(|until| now < until);
-        if self.pacer.budget(now) < if is_waiting { batch } else { datagram } {
+        if !self.pacer.allows(now, if is_waiting { batch } else { datagram }) {
             self.paced_until = self.pacer.next_release(now, batch).map(|at| at.max(now + GRANULARITY / 8));
             return Permit::No;
         }
