@@ -16,6 +16,9 @@ use crate::error::looking_up;
 use crate::fence::{Folder, ctime, mtime, size, wide};
 use crate::made_up;
 
+/// Buffers of blocks kept for the next ones.
+const IDLE_BUFFERS: usize = 8;
+
 /// The open file. Every read is followed by a look at whether it is still the version that was opened (XFR-12).
 #[derive(Debug)]
 pub(crate) struct FsSource(Arc<Open>);
@@ -44,7 +47,8 @@ impl FsSource {
     pub(crate) fn open(folder: &Folder, name: &str, seen: &Stat, secret: &Secret<32>) -> Result<Self, StoreError> {
         let (file, stat) = folder.open_seen(name, seen).map_err(looking_up)?;
         made_up::check(&file, &stat).map_err(looking_up)?;
-        let open = Open { file, meta: meta(&stat, secret), marks: marks(&stat), buffers: Buffers::default() };
+        let open =
+            Open { file, meta: meta(&stat, secret), marks: marks(&stat), buffers: Buffers::keeping(IDLE_BUFFERS) };
         Ok(Self(Arc::new(open)))
     }
 

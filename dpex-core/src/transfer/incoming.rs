@@ -335,7 +335,7 @@ mod tests {
     // XFR-13.
     #[test]
     fn zeros_before_bytes_are_zeros_in_a_buffer_that_held_another_block() {
-        let (data, mut credit, buffers) = (content(), grants(), Buffers::default());
+        let (data, mut credit, buffers) = (content(), grants(), Buffers::keeping(1));
         let mut first = Incoming::new(geometry(), buffers.clone());
         first.sums(0, &values(&data)[..1]).expect("in order");
         first.accept(0, &data[..65_536], &mut credit).map(drop).expect("inside");
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn a_file_in_pieces_backwards_and_twice_is_whole() {
         let (data, mut credit) = (content(), grants());
-        let mut incoming = Incoming::new(geometry(), Buffers::default());
+        let mut incoming = Incoming::new(geometry(), Buffers::keeping(1));
         for _ in 0..2 {
             for at in (0..LEN).step_by(512).rev() {
                 let end = (at + 512).min(LEN);
@@ -381,7 +381,7 @@ mod tests {
     fn a_block_that_is_held_is_not_awaited_and_its_value_enters_the_root() {
         let (data, mut credit) = (content(), grants());
         let values = values(&data);
-        let mut incoming = Incoming::new(geometry(), Buffers::default());
+        let mut incoming = Incoming::new(geometry(), Buffers::keeping(1));
         incoming.hold(0, values[0]);
         assert!(incoming.sums(0, &values[..1]).is_err(), "SUM-4");
         incoming.accept(5, &data[5..10], &mut credit).expect("harmless").is_yes();
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn pieces_where_none_may_be_are_violations() {
-        let (mut incoming, mut credit) = (Incoming::new(geometry(), Buffers::default()), grants());
+        let (mut incoming, mut credit) = (Incoming::new(geometry(), Buffers::keeping(1)), grants());
         assert!(incoming.accept(LEN as u64, &[0], &mut credit).is_err());
         assert!(incoming.accept(u64::MAX, &[0], &mut credit).is_err());
         assert!(incoming.accept(LEN as u64 - 1, &[0, 0], &mut credit).is_err());
@@ -411,7 +411,7 @@ mod tests {
     // SUM-4.
     #[test]
     fn values_out_of_place_are_violations() {
-        let mut incoming = Incoming::new(geometry(), Buffers::default());
+        let mut incoming = Incoming::new(geometry(), Buffers::keeping(1));
         assert!(incoming.sums(1, &[Digest([0; 32]); 2]).is_err());
         assert!(incoming.sums(u64::MAX, &[Digest([0; 32])]).is_err());
         assert!(incoming.sums(1, &[Digest([0; 32])]).is_ok());
@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn a_root_that_its_blocks_do_not_make_is_a_mismatch() {
         let (data, mut credit) = (content(), grants());
-        let mut incoming = Incoming::new(geometry(), Buffers::default());
+        let mut incoming = Incoming::new(geometry(), Buffers::keeping(1));
         incoming.done(Digest([7; 32])).expect("once");
         assert!(incoming.done(Digest([7; 32])).is_err());
         incoming.sums(0, &values(&data)).expect("inside");
@@ -437,7 +437,7 @@ mod tests {
     // LIM-5.
     #[test]
     fn a_block_of_crumbs_is_refused_and_not_lost() {
-        let (mut incoming, mut credit) = (Incoming::new(geometry(), Buffers::default()), grants());
+        let (mut incoming, mut credit) = (Incoming::new(geometry(), Buffers::keeping(1)), grants());
         let refused = (0..600).filter(|i| incoming.accept(i * 2, &[1], &mut credit) == Ok(Accepted::No)).count();
         assert_eq!(refused, 600 - MAX_BLOCK_RANGES);
     }

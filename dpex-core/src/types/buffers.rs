@@ -8,23 +8,30 @@ use bytes::Bytes;
 
 /// Smaller buffers are not worth keeping: the allocator has them at hand.
 const LEAST: usize = 64 * 1024;
-/// Buffers that wait for use, at most.
-const MOST_IDLE: usize = 8;
-
-type Idle = Mutex<Vec<Vec<u8>>>;
-
 /// Buffers that somebody let go of, for whoever needs the next one. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Buffers(Arc<Idle>);
 
+#[derive(Debug)]
+struct Idle {
+    buffers: Mutex<Vec<Vec<u8>>>,
+    most: usize,
+}
+
 impl Buffers {
+    /// Keeps at most so many that wait for use.
+    #[must_use]
+    pub fn keeping(most: usize) -> Self {
+        Self(Arc::new(Idle { buffers: Mutex::default(), most }))
+    }
+
     /// A buffer of this length in bytes. It holds anything: whoever takes it must write all of it.
     #[must_use]
     pub fn take(&self, len: usize) -> Buffer {
         if len < LEAST {
             return Buffer { bytes: vec![0; len], home: Weak::new() };
         }
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.0.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = idle.map_or_else(
             || vec![0; len],
             |mut bytes| {
@@ -92,8 +99,8 @@ impl From<Buffer> for Bytes {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(home) = self.home.upgrade() else { return };
-        let mut idle = home.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_IDLE {
+        let mut idle = home.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < home.most {
             idle.push(std::mem::take(&mut self.bytes));
         }
     }
@@ -104,12 +111,12 @@ mod tests {
     use super::*;
 
     fn idle(buffers: &Buffers) -> usize {
-        buffers.0.lock().expect("no panic").len()
+        buffers.0.buffers.lock().expect("no panic").len()
     }
 
     #[test]
     fn a_buffer_comes_back_with_the_last_of_its_bytes_and_has_the_length_that_is_asked_for() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::keeping(1);
         let mut buffer = buffers.take(LEAST);
         buffer.fill(7);
         let bytes = Bytes::from(buffer);
@@ -124,12 +131,12 @@ mod tests {
 
     #[test]
     fn few_are_kept_no_small_ones_and_none_without_a_home() {
-        let buffers = Buffers::default();
-        drop((0..2 * MOST_IDLE).map(|_| buffers.take(LEAST)).collect::<Vec<_>>());
-        assert_eq!(idle(&buffers), MOST_IDLE);
+        let buffers = Buffers::keeping(8);
+        drop((0..16).map(|_| buffers.take(LEAST)).collect::<Vec<_>>());
+        assert_eq!(idle(&buffers), 8);
         let small = buffers.take(LEAST - 1);
         drop(small);
-        assert_eq!(idle(&buffers), MOST_IDLE);
+        assert_eq!(idle(&buffers), 8);
         let left = buffers.take(LEAST);
         drop(buffers);
         assert_eq!(left.len(), LEAST);

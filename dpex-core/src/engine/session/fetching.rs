@@ -18,6 +18,8 @@ use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
 /// Requests outstanding at once; more wait here (XFR-5).
 const MAX_OUTSTANDING: usize = 2000;
+/// Buffers of blocks kept for the next ones.
+const IDLE_BUFFERS: usize = 8;
 /// Pieces kept that came before their offer (XFR-11).
 const MAX_EARLY: usize = 4096;
 /// Block values kept whose blocks are not complete (SUM-7).
@@ -113,7 +115,7 @@ impl Fetching {
             requests: BTreeMap::new(),
             held: BTreeMap::new(),
             grants: Grants::new(window, max_window),
-            buffers: Buffers::default(),
+            buffers: Buffers::keeping(IDLE_BUFFERS),
             early_pieces: 0,
             early_bytes: 0,
             pending_values: 0,
