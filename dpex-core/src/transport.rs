@@ -53,6 +53,17 @@ impl Received {
         let empty: Option<&mut [u8]> = self.payload.is_empty().then_some(&mut []);
         self.payload.chunks_mut(self.segment).chain(empty)
     }
+
+    /// Sorts the datagrams, in their order, by what `key` says of each, and leaves out those of which it says nothing.
+    /// Nothing is copied where it says the same of all, as it does unless somebody mixes what they send.
+    pub fn sorted<K: PartialEq>(self, key: impl FnMut(&[u8]) -> Option<K>) -> Vec<(K, Self)> {
+        let keys: Vec<_> = self.datagrams().map(key).collect();
+        if keys.windows(2).all(|two| two[0] == two[1]) {
+            return keys.into_iter().next().flatten().map(|key| (key, self)).into_iter().collect();
+        }
+        let sorted = keys.into_iter().zip(self.datagrams());
+        sorted.filter_map(|(key, datagram)| Some((key?, Self::one(self.from, datagram)))).collect()
+    }
 }
 
 /// A bound datagram socket.
@@ -96,5 +107,51 @@ pub trait Transport: Debug + Send + Sync {
     fn source_towards(&self, peer: SocketAddr) -> Option<IpAddr> {
         let _ = peer;
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(payload: &[u8], segment: usize) -> Received {
+        let from = SocketAddr::from(([127, 0, 0, 1], 9));
+        Received { from, payload: payload.into(), segment }
+    }
+
+    fn sorted(payload: &[u8], key: impl Fn(u8) -> Option<u8>) -> Vec<(u8, Vec<Vec<u8>>)> {
+        let sorted = received(payload, 2).sorted(|datagram| key(*datagram.first()?));
+        let datagrams = |received: &Received| received.datagrams().map(<[u8]>::to_vec).collect();
+        sorted.iter().map(|(key, received)| (*key, datagrams(received))).collect()
+    }
+
+    #[test]
+    fn datagrams_are_cut_at_the_segment_and_an_empty_one_is_one() {
+        for (payload, segment, datagrams) in
+            [(&b"aabbc"[..], 2, &[&b"aa"[..], b"bb", b"c"][..]), (b"aab", 5, &[b"aab"]), (b"", 1, &[b""])]
+        {
+            let mut received = received(payload, segment);
+            assert!(received.datagrams().eq(datagrams.iter().copied()));
+            assert!(received.datagrams_mut().map(|datagram| &*datagram).eq(datagrams.iter().copied()));
+        }
+    }
+
+    #[test]
+    fn what_is_of_one_key_stays_together_and_in_its_buffer() {
+        let received = received(b"aabbc", 2);
+        let before = received.payload.as_ptr();
+        let sorted = received.sorted(|_| Some(7));
+        assert_eq!(sorted.len(), 1);
+        assert_eq!(sorted[0].1.payload.as_ptr(), before);
+    }
+
+    #[test]
+    fn what_is_mixed_is_taken_apart_in_order_and_what_has_no_key_is_left_out() {
+        let of = |first: u8| (first != b'x').then_some(first);
+        let each = |all: &[&[u8]]| all.iter().map(|one| (one[0], vec![one.to_vec()])).collect::<Vec<_>>();
+        assert_eq!(sorted(b"a1b2a3", of), each(&[b"a1", b"b2", b"a3"]));
+        assert_eq!(sorted(b"x0a1x2a", of), each(&[b"a1", b"a"]));
+        assert_eq!(sorted(b"x0x1", of), []);
+        assert_eq!(sorted(b"", of), []);
     }
 }

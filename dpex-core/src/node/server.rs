@@ -203,30 +203,15 @@ impl Server {
         let mut run: (Option<SessionId>, Vec<Received>) = (None, Vec::new());
         for received in batch.drain(..) {
             let from = received.from;
-            let whose: Vec<_> =
-                received.datagrams().map(|datagram| self.endpoint.handle_datagram(now, from, datagram)).collect();
-            if whose.windows(2).all(|two| two[0] == two[1]) {
-                let id = whose.first().copied().flatten();
-                self.append(&mut run, id, received);
-            } else {
-                // Somebody has two sessions on one socket, or mixes noise among a session's datagrams.
-                for (id, datagram) in whose.iter().zip(received.datagrams()) {
-                    self.append(&mut run, *id, Received::one(from, datagram));
+            for (id, received) in received.sorted(|datagram| self.endpoint.handle_datagram(now, from, datagram)) {
+                if run.0 != Some(id) {
+                    let (before, received) = std::mem::replace(&mut run, (Some(id), Vec::new()));
+                    deliver(&self.sessions, before, received);
                 }
+                run.1.push(received);
             }
         }
         deliver(&self.sessions, run.0, run.1);
-    }
-
-    fn append(&self, run: &mut (Option<SessionId>, Vec<Received>), id: Option<SessionId>, received: Received) {
-        if id.is_none() {
-            return;
-        }
-        if run.0 != id {
-            let (before, received) = std::mem::replace(run, (id, Vec::new()));
-            deliver(&self.sessions, before, received);
-        }
-        run.1.push(received);
     }
 
     fn on_notice(&mut self, notice: Notice) {

@@ -21,7 +21,7 @@ const MAX_PAYLOAD: usize = 65_507;
 /// As many datagrams as a generous socket buffer of full-size ones.
 const DEFAULT_CAPACITY: usize = 1_024;
 
-/// The most datagrams one `recv` hands over, so that a caller meets batches that end before the queue does.
+/// So many datagrams, and `recv` hands over no more, so that a caller meets batches that end before the queue does.
 const BATCH: usize = 64;
 
 /// Runs a future that only ever waits for itself, as those of a [`MemNet`] do.
@@ -115,12 +115,12 @@ impl Transport for MemTransport {
     async fn send(&self, transmit: Transmit<'_>) -> io::Result<()> {
         let peer = lock(&self.net.0.sockets).get(&transmit.to).and_then(Weak::upgrade);
         let Some(peer) = peer else { return Ok(()) };
-        let datagram = |data: &[u8]| Received::one(self.addr, data);
-        if transmit.payload.is_empty() {
-            peer.push([datagram(&[])]);
-        } else {
-            let segment = if transmit.segment == 0 { transmit.payload.len() } else { transmit.segment };
-            peer.push(transmit.payload.chunks(segment).filter(|data| data.len() <= MAX_PAYLOAD).map(datagram));
+        let Transmit { payload, segment, .. } = transmit;
+        let segment = if segment == 0 { payload.len().max(1) } else { segment };
+        if segment <= MAX_PAYLOAD {
+            peer.push(Received { from: self.addr, payload: payload.into(), segment });
+        } else if let Some(last) = payload.chunks(segment).last().filter(|last| last.len() <= MAX_PAYLOAD) {
+            peer.push(Received::one(self.addr, last));
         }
         Ok(())
     }
@@ -149,15 +149,21 @@ struct Queue {
 #[derive(Debug, Default)]
 struct QueueState {
     waiting: VecDeque<Received>,
+    /// Datagrams in all of these.
+    datagrams: usize,
     wakers: Vec<Waker>,
 }
 
 impl Queue {
     /// Appends what fits and wakes whoever waits.
-    fn push(&self, datagrams: impl IntoIterator<Item = Received>) {
+    fn push(&self, mut received: Received) {
         let mut state = lock(&self.state);
-        let room = self.capacity.saturating_sub(state.waiting.len());
-        state.waiting.extend(datagrams.into_iter().take(room));
+        let room = self.capacity.saturating_sub(state.datagrams);
+        if room > 0 {
+            received.payload.truncate(room.saturating_mul(received.segment));
+            state.datagrams += received.datagrams().count();
+            state.waiting.push_back(received);
+        }
         let wakers = std::mem::take(&mut state.wakers);
         // Not under the lock: a waker may run its task at once.
         drop(state);
@@ -172,8 +178,14 @@ impl Queue {
             }
             return Poll::Pending;
         }
-        let count = state.waiting.len().min(BATCH);
-        batch.extend(state.waiting.drain(..count));
+        let mut handed = 0;
+        while handed < BATCH
+            && let Some(received) = state.waiting.pop_front()
+        {
+            handed += received.datagrams().count();
+            batch.push(received);
+        }
+        state.datagrams -= handed;
         Poll::Ready(())
     }
 }
@@ -216,7 +228,7 @@ mod tests {
             a.send(Transmit { to: b.addr, payload: b"12345", segment: 1 }).await.expect("sending never fails");
             let mut batch = Vec::new();
             b.recv(&mut batch).await.expect("receiving never fails");
-            let got: Vec<_> = batch.iter().map(|received| received.payload.to_vec()).collect();
+            let got: Vec<_> = batch.iter().flat_map(Received::datagrams).collect();
             assert_eq!(got, [b"1", b"2", b"3"]);
             a.send(Transmit { to: b.addr, payload: b"6", segment: 1 }).await.expect("sending never fails");
             batch.clear();
