@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 /// Smaller buffers are not worth keeping: the allocator has them at hand.
 const LEAST: usize = 64 * 1024;
+
 /// Buffers that somebody let go of, for whoever needs the next one. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Buffers(Arc<Idle>);
