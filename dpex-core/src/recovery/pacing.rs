@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// How much lateness of the caller's timer is made good.
 const MAX_LATENESS: Duration = Duration::from_millis(4);
 /// What an idle bucket holds, as time at the current rate.
-const BURST_TIME: Duration = Duration::from_millis(1);
-const BURST_TIMES_A_SECOND: u64 = 1000;
+const BURST_TIME: Duration = Duration::from_millis(BURST_MILLIS);
+const BURST_MILLIS: u64 = 1;
 /// What it holds at least, in datagrams.
 const BURST_DATAGRAMS: u64 = 10;
 /// What one system call takes at most.
@@ -66,7 +66,7 @@ impl Pacer {
     /// What is worth a system call: half of what may leave in 1 ms, at least a datagram, and no more than one call takes.
     #[must_use]
     pub fn quantum(&self) -> usize {
-        let half = usize::try_from(self.effective_rate() / (2 * BURST_TIMES_A_SECOND)).unwrap_or(usize::MAX);
+        let half = usize::try_from(self.effective_rate() / (2 * 1000 / BURST_MILLIS)).unwrap_or(usize::MAX);
         half.min(MAX_QUANTUM).max(usize::try_from(self.datagram).unwrap_or(usize::MAX))
     }
 
