@@ -242,6 +242,13 @@ pub trait FileStore: Debug + Send + Sync {
     /// [`StoreError::NotFound`] for the queried path, [`StoreError::Io`].
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
+    /// The same page after page, for a store that finds the way to the next page more easily from the one before.
+    /// `None` if it does not.
+    fn pages(&self, query: &ListQuery) -> Option<Box<dyn Pages>> {
+        let _ = query;
+        None
+    }
+
     /// Opens a file for reading at its present version. Names that [`Self::list`] leaves out are not found.
     ///
     /// # Errors
@@ -379,6 +386,17 @@ async fn put_one<S: FileStore + ?Sized>(
             Err(error)
         }
     }
+}
+
+/// A listing that goes on where it stands.
+#[async_trait]
+pub trait Pages: Debug + Send {
+    /// The next page, of at most `limit` entries, as [`FileStore::list`] would answer for those after the last page. None
+    /// is asked for after one that says there are no more, or that failed.
+    ///
+    /// # Errors
+    /// Those of [`FileStore::list`].
+    async fn next(&mut self, limit: usize) -> Result<Page, StoreError>;
 }
 
 /// An open file of one version.

@@ -15,7 +15,7 @@ pub use credit::{Allowance, Grants};
 pub use geometry::{Block, DEFAULT_BLOCK_LOG2, Geometry};
 pub use incoming::{Complete, Incoming, Outcome};
 pub use outgoing::{Content, Outgoing, Portion};
-pub use stream::{ControlReceiver, ControlSender, MAX_CONTROL_WINDOW};
+pub use stream::{ANSWER_WINDOW, ControlReceiver, ControlSender, REQUEST_WINDOW};
 pub use tree::{RootBuilder, block_value};
 
 /// The peer broke the protocol: the session is closed.

@@ -79,10 +79,21 @@ fn messages() -> Vec<(&'static str, Message)> {
     let held: Vec<Range<u64>> = vec![0..1, 2..4];
     let root = Digest([0x33; 32]);
     vec![
-        ("list", Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 1000, recursive: true }),
+        ("list", Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 1000, recursive: true, pages: 1 }),
         (
             "list_after",
-            Message::List { id: 1, path: path("docs"), after: Some(path("docs/a")), limit: 1000, recursive: false },
+            Message::List {
+                id: 1,
+                path: path("docs"),
+                after: Some(path("docs/a")),
+                limit: 1000,
+                recursive: false,
+                pages: 1,
+            },
+        ),
+        (
+            "list_pages",
+            Message::List { id: 5, path: SharePath::ROOT, after: None, limit: 1000, recursive: true, pages: 1_048_577 },
         ),
         ("page", Message::Page { id: 0, entries: vec![folder, file], more: false, skipped: 0 }),
         ("get", Message::Get { id: 2, path: path("docs/é.txt"), resume: None }),

@@ -1,19 +1,22 @@
-//! One page of a subtree, in the order of [`SharePath`].
+//! A subtree page by page, in the order of [`SharePath`].
 //!
-//! Each page walks again from the folder asked for to the cursor, reads the names of the folders it passes, and looks
-//! (`stat`) only at the entries that go into the page and at the one that proves there are more. A link that is followed
-//! is listed as what it leads to. Entries may come and go
-//! meanwhile: what is there for the whole listing is listed once.
+//! A walk goes from the folder asked for to the cursor, reads the names of the folders it passes, and looks (`stat`) only
+//! at the entries that go into a page and at the one that proves there are more. There it stands, with the names of the
+//! folders it is in, until the next page is asked for. A link that is followed is listed as what it leads to. Entries may
+//! come and go meanwhile: what is there for the whole listing is listed once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 
-use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Skipped, StoreError};
+use async_trait::async_trait;
+use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Pages, Skipped, StoreError};
 use dpex_core::types::{PathError, SharePath};
 use dpex_core::wire::message::{MAX_PAGE_BYTES, entry_len};
 use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
 use rustix::io::Errno;
 
+use crate::blocking::blocking;
 use crate::error::{is_our_own_trouble, looking_up};
 use crate::fence::{Folder, RawNames, file_type, is_file, mtime};
 use crate::links::{Found, Lost};
@@ -26,43 +29,37 @@ use crate::view::{Trail, View};
 
 impl View {
     /// Answers a query (MSG-10).
-    pub(crate) fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        if !query.path.parts().all(|part| self.shows_name(part.as_bytes())) {
-            return Err(StoreError::NotFound);
-        }
-        let mut walk = Walk {
-            view: self,
-            limit: query.limit.max(1),
-            bytes: 0,
-            recursive: query.recursive,
-            page: Page::default(),
-            pending: Pending::default(),
-            trail: Trail::default(),
-        };
-        match self.fill(&mut walk, query) {
-            Ok(()) | Err(Stop::Full) => Ok(walk.finish()),
-            Err(Stop::Failed(error)) => Err(error),
-        }
+    pub(crate) fn list(self: &Arc<Self>, query: &ListQuery) -> Result<Page, StoreError> {
+        Walk::begin(Arc::clone(self), query)?.page(query.limit)
     }
+}
 
-    fn fill(&self, walk: &mut Walk<'_>, query: &ListQuery) -> Step {
-        let failed = |errno| Stop::Failed(looking_up(errno));
-        let (found, trail) = self.find(&query.path).map_err(Stop::Failed)?;
-        match found {
-            Found::Folder(place, _) => {
-                walk.trail = trail;
-                let names = place.folder().names().map_err(failed)?;
-                walk.folder(&place, names, &query.path, &Start::of(&query.path, query.after.as_ref()))
-            }
-            // NAM-6: what is not permitted is not found.
-            Found::Other(place, name, stat) if is_offered(place.folder(), &name, &stat) => {
-                if query.after.as_ref().is_none_or(|after| *after < query.path) {
-                    walk.file(place.folder(), &name, query.path.clone(), &stat)?;
-                }
-                Ok(())
-            }
-            Found::Other(..) => Err(Stop::Failed(StoreError::NotFound)),
-        }
+/// A listing of which one page after the other is wanted.
+#[derive(Debug)]
+pub(crate) struct FsPages {
+    view: Arc<View>,
+    query: ListQuery,
+    /// `None` before the first page.
+    walk: Option<Walk>,
+}
+
+impl FsPages {
+    pub(crate) fn new(view: Arc<View>, query: ListQuery) -> Self {
+        Self { view, query, walk: None }
+    }
+}
+
+#[async_trait]
+impl Pages for FsPages {
+    async fn next(&mut self, limit: usize) -> Result<Page, StoreError> {
+        let (view, query, walk) = (Arc::clone(&self.view), self.query.clone(), self.walk.take());
+        let (page, walk) = blocking(move || {
+            let mut walk = walk.map_or_else(|| Walk::begin(view, &query), Ok)?;
+            Ok((walk.page(limit)?, walk))
+        })
+        .await?;
+        self.walk = Some(walk);
+        Ok(page)
     }
 }
 
@@ -74,60 +71,60 @@ pub(crate) fn is_offered(folder: &Folder, name: &str, stat: &Stat) -> bool {
         && made_up::check_named(folder, name, stat).is_ok()
 }
 
-/// Where inside a folder a page begins.
-enum Start<'a> {
-    /// With its first entry.
-    Front,
-    /// After this path, relative to the folder; never empty.
-    After(Vec<&'a str>),
-    /// Behind its last entry.
-    Past,
-}
-
-impl<'a> Start<'a> {
-    fn of(folder: &SharePath, after: Option<&'a SharePath>) -> Self {
-        let Some(after) = after else { return Self::Front };
-        if after <= folder {
-            return Self::Front;
-        }
-        if !after.starts_with(folder) {
-            return Self::Past;
-        }
-        Self::After(after.parts().skip(folder.parts().count()).collect())
-    }
-
-    /// The same for a folder inside.
-    fn inside(&self, name: &str) -> Self {
-        match self {
-            Self::After(parts) if parts.first() == Some(&name) && parts.len() > 1 => Self::After(parts[1..].to_vec()),
-            _ => Self::Front,
-        }
-    }
-}
-
-/// Why a walk ends before the end.
+/// Why a page ends.
 enum Stop {
-    /// The page is full and there is more.
+    /// It is full and there is more.
     Full,
     Failed(StoreError),
 }
 
 type Step<T = ()> = Result<T, Stop>;
 
-struct Walk<'a> {
-    view: &'a View,
-    limit: usize,
-    /// What the page takes on its way. What goes beyond a page that can travel would be looked at for nothing.
-    bytes: usize,
-    recursive: bool,
+/// A folder that a walk is in.
+#[derive(Debug)]
+struct Level {
+    place: Place,
+    path: SharePath,
+    names: Names,
+    /// How many of the names are done with.
+    done: usize,
+    /// The path, relative to this folder, behind which the walk began; empty once it is past the first part of it.
+    after: VecDeque<String>,
+}
+
+impl Level {
+    fn new(view: &View, place: Place, names: RawNames, path: SharePath, after: VecDeque<String>) -> Self {
+        let names = Names::sorted(names, view, after.front().map(String::as_str));
+        Self { place, path, names, done: 0, after }
+    }
+}
+
+/// What a page has so far.
+#[derive(Debug, Default)]
+struct Draft {
     page: Page,
-    /// Left out since the last entry of the page; they count for the page of the next entry, if there is one.
+    limit: usize,
+    /// What it takes on its way. What goes beyond a page that can travel would be looked at for nothing.
+    bytes: usize,
+}
+
+/// A walk through a subtree, and where it stands.
+#[derive(Debug)]
+struct Walk {
+    view: Arc<View>,
+    recursive: bool,
+    /// From the folder asked for down to where it stands; none at the end.
+    levels: Vec<Level>,
+    /// A file that was asked for, and is the only entry.
+    single: Option<Entry>,
+    draft: Draft,
+    /// Left out since the last entry; they count for the page of the next entry, if there is one.
     pending: Pending,
     /// The folders that the walk is in.
     trail: Trail,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Pending {
     count: u64,
     named: Vec<Skipped>,
@@ -146,77 +143,136 @@ impl Pending {
     }
 }
 
-impl Walk<'_> {
-    fn finish(mut self) -> Page {
-        if !self.page.more {
-            self.count_pending();
-        }
-        self.page
-    }
-
-    fn count_pending(&mut self) {
-        let Pending { count, named } = std::mem::take(&mut self.pending);
-        self.page.skipped += count;
-        let room = MAX_NAMED - self.page.named.len();
-        self.page.named.extend(named.into_iter().take(room));
-    }
-
-    fn push(&mut self, path: SharePath, kind: EntryKind) -> Step {
-        let entry = Entry { path, kind };
-        self.bytes += entry_len(&entry);
-        let count = self.page.entries.len();
-        if count == self.limit || (count > 0 && self.bytes > MAX_PAGE_BYTES) {
-            self.page.more = true;
-            return Err(Stop::Full);
-        }
-        self.page.entries.push(entry);
-        self.count_pending();
-        Ok(())
-    }
-
-    /// Everything in one folder that sorts after `start`.
-    fn folder(&mut self, place: &Place, names: RawNames, path: &SharePath, start: &Start<'_>) -> Step {
-        let first = match start {
-            Start::Past => return Ok(()),
-            Start::Front => None,
-            Start::After(parts) => parts.first().copied(),
+impl Walk {
+    /// Goes to where the first page begins.
+    fn begin(view: Arc<View>, query: &ListQuery) -> Result<Self, StoreError> {
+        let (found, trail) = view.find(&query.path)?;
+        let mut walk = Self {
+            view,
+            recursive: query.recursive,
+            levels: Vec::new(),
+            single: None,
+            draft: Draft::default(),
+            pending: Pending::default(),
+            trail,
         };
-        let names = Names::sorted(names, self.view, first);
-        for name in &names.offered {
-            let (name, path) = match as_path(name, path) {
-                Ok(found) => found,
-                Err(why) => {
-                    self.pending.add(|| Skipped { name: spelled(path, name), why: why.to_string() });
-                    continue;
+        match found {
+            Found::Folder(place, _) => {
+                let names = place.folder().names().map_err(looking_up)?;
+                let after = query.after.as_ref().filter(|after| **after > query.path);
+                if after.is_none_or(|after| after.starts_with(&query.path)) {
+                    let depth = query.path.parts().count();
+                    let after = after.into_iter().flat_map(|after| after.parts().skip(depth)).map(str::to_owned);
+                    walk.levels.push(Level::new(&walk.view, place, names, query.path.clone(), after.collect()));
                 }
-            };
-            let listed_before = first == Some(name);
-            let is_folder = listed_before || self.entry(place, name, path.clone(), &names)?;
-            if self.recursive && is_folder {
-                self.inside(place, name, &path, &start.inside(name))?;
+            }
+            // NAM-6: what is not permitted is not found.
+            Found::Other(place, name, stat) if is_offered(place.folder(), &name, &stat) => {
+                if query.after.as_ref().is_none_or(|after| *after < query.path) {
+                    let entry =
+                        Entry { path: query.path.clone(), kind: EntryKind::File(meta(&stat, &walk.view.secret)) };
+                    walk.single = Some(entry);
+                }
+            }
+            Found::Other(..) => return Err(StoreError::NotFound),
+        }
+        Ok(walk)
+    }
+
+    /// The next page, of at most `limit` entries.
+    fn page(&mut self, limit: usize) -> Result<Page, StoreError> {
+        self.draft = Draft { limit: limit.max(1), ..Draft::default() };
+        match self.fill() {
+            Ok(()) => self.count_pending(),
+            Err(Stop::Full) => self.draft.page.more = true,
+            Err(Stop::Failed(error)) => return Err(error),
+        }
+        Ok(std::mem::take(&mut self.draft.page))
+    }
+
+    fn fill(&mut self) -> Step {
+        if let Some(entry) = self.single.take() {
+            self.push(entry.path, entry.kind)?;
+        }
+        while let Some(mut level) = self.levels.pop() {
+            let inside = self.go_on(&mut level);
+            let is_done = matches!(inside, Ok(None));
+            if is_done {
+                self.trail.leave();
+            } else {
+                self.levels.push(level);
+            }
+            if let Some(inside) = inside? {
+                self.levels.push(inside);
             }
         }
         Ok(())
     }
 
-    /// What is in the folder `name` of `place`.
-    fn inside(&mut self, place: &Place, name: &str, path: &SharePath, start: &Start<'_>) -> Step {
+    fn count_pending(&mut self) {
+        let (Pending { count, named }, page) = (std::mem::take(&mut self.pending), &mut self.draft.page);
+        page.skipped += count;
+        let room = MAX_NAMED - page.named.len();
+        page.named.extend(named.into_iter().take(room));
+    }
+
+    fn push(&mut self, path: SharePath, kind: EntryKind) -> Step {
+        let entry = Entry { path, kind };
+        let Draft { page, limit, bytes } = &mut self.draft;
+        *bytes += entry_len(&entry);
+        let count = page.entries.len();
+        if count == *limit || (count > 0 && *bytes > MAX_PAGE_BYTES) {
+            return Err(Stop::Full);
+        }
+        page.entries.push(entry);
+        self.count_pending();
+        Ok(())
+    }
+
+    /// What is in a folder, from where the walk stands in it. Ends at a folder that is to be gone into.
+    fn go_on(&mut self, level: &mut Level) -> Step<Option<Level>> {
+        while let Some(name) = level.names.offered.get(level.done) {
+            let (name, path) = match as_path(name, &level.path) {
+                Ok(found) => found,
+                Err(why) => {
+                    self.pending.add(|| Skipped { name: spelled(&level.path, name), why: why.to_string() });
+                    level.done += 1;
+                    continue;
+                }
+            };
+            let listed_before = level.after.front().is_some_and(|first| first == name);
+            let is_folder = listed_before || self.entry(&level.place, name, path.clone(), &level.names)?;
+            // Not before: what found no room is the first entry of the next page.
+            level.done += 1;
+            let after = if listed_before { level.after.drain(..).skip(1).collect() } else { VecDeque::new() };
+            if self.recursive && is_folder {
+                let inside = self.inside(&level.place, name, path, after)?;
+                if inside.is_some() {
+                    return Ok(inside);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The folder `name` of `place`, to go into.
+    fn inside(&mut self, place: &Place, name: &str, path: SharePath, after: VecDeque<String>) -> Step<Option<Level>> {
         let (inside, stat) = match self.view.step(place, name) {
             Ok(Found::Folder(inside, stat)) => (inside, stat),
             // It was a folder when it was listed.
-            Ok(Found::Other(..)) => return Ok(()),
-            Err(Lost::System(errno)) => return self.leave_out(path, errno),
-            Err(lost) => return self.leave_out_link(path, lost),
+            Ok(Found::Other(..)) => return Ok(None),
+            Err(Lost::System(errno)) => return self.leave_out(&path, errno).map(|()| None),
+            Err(lost) => return self.leave_out_link(&path, lost).map(|()| None),
         };
         let names = match inside.folder().names() {
             Ok(names) => names,
-            Err(errno) => return self.leave_out(path, errno),
+            Err(errno) => return self.leave_out(&path, errno).map(|()| None),
         };
-        let is_new = self.trail.enter(Id::of(&stat));
-        let listed =
-            if is_new || self.view.links.is_none() { self.folder(&inside, names, path, start) } else { Ok(()) };
-        self.trail.leave();
-        listed
+        if !self.trail.enter(Id::of(&stat)) && self.view.links.is_some() {
+            self.trail.leave();
+            return Ok(None);
+        }
+        Ok(Some(Level::new(&self.view, inside, names, path, after)))
     }
 
     /// One name of a folder. Says whether it is a folder.
@@ -331,6 +387,7 @@ pub(crate) fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
 }
 
 /// The names of one folder that may be offered, in order.
+#[derive(Debug)]
 struct Names {
     offered: Vec<Vec<u8>>,
     /// All sidecars that lie there: most folders have none, and then no file needs a second look.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dpex_core::store::{
-    EntryKind, Existing, FileStore, Held, Incoming, ListQuery, Opened, Page, PartialFile, SourceFile, StoreError, Whole,
+    EntryKind, Existing, FileStore, Held, Incoming, ListQuery, Opened, Page, Pages, PartialFile, SourceFile,
+    StoreError, Whole,
 };
 use dpex_core::types::{Fingerprint, Secret, SharePath};
 use rustix::fs::{Mode, fstat};
@@ -18,6 +19,7 @@ use crate::error::broken;
 use crate::fence::Folder;
 use crate::folders::Folders;
 use crate::links::{Found, Links, Lost};
+use crate::listing::FsPages;
 use crate::place::Place;
 use crate::portable::Rules;
 use crate::receiving;
@@ -130,6 +132,10 @@ impl FileStore for FsStore {
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let (view, query) = (Arc::clone(&self.view), query.clone());
         blocking(move || view.list(&query)).await
+    }
+
+    fn pages(&self, query: &ListQuery) -> Option<Box<dyn Pages>> {
+        Some(Box::new(FsPages::new(Arc::clone(&self.view), query.clone())))
     }
 
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {

@@ -190,8 +190,8 @@ fn a_name_that_leaves_its_folder_cannot_be_said_on_the_wire() {
     let entry = Entry { path: harmless.clone(), kind: EntryKind::Folder(Timestamp::EPOCH) };
     for message in [
         Message::Get { id: 1, path: harmless.clone(), resume: None },
-        Message::List { id: 1, path: harmless.clone(), after: None, limit: 1, recursive: true },
-        Message::List { id: 1, path: SharePath::ROOT, after: Some(harmless), limit: 1, recursive: true },
+        Message::List { id: 1, path: harmless.clone(), after: None, limit: 1, recursive: true, pages: 1 },
+        Message::List { id: 1, path: SharePath::ROOT, after: Some(harmless), limit: 1, recursive: true, pages: 1 },
         Message::Page { id: 1, entries: vec![entry], more: false, skipped: 0 },
     ] {
         let [good, bad] = both(&message);

@@ -12,7 +12,7 @@ use crate::wire::message::RequestId;
 /// Something a session wants done on a disk.
 #[derive(Debug)]
 pub enum DiskRequest {
-    /// Server: a page of a listing. Answered by [`DiskReply::Listed`].
+    /// Server: a page of a listing, the next one if `id` has had some. Answered by [`DiskReply::Listed`].
     List {
         /// The request it belongs to.
         id: RequestId,
@@ -33,7 +33,7 @@ pub enum DiskRequest {
         /// Which block.
         block: Block,
     },
-    /// The file is not needed any more; what a client has of it stays, for a later run. Not answered.
+    /// The file, or the listing, is not needed any more; what a client has of a file stays, for a later run. Not answered.
     Release {
         /// The transfer.
         id: RequestId,

@@ -9,6 +9,7 @@ mod fetching;
 mod held;
 mod ids;
 mod link;
+mod listings;
 mod path;
 mod ratchet;
 mod serving;
@@ -197,6 +198,9 @@ impl Session {
 
     /// Reads control messages as far as the upper half has room for what they ask.
     fn read_messages(&mut self, now: Instant) {
+        if let (State::Open, Upper::Server(s)) = (&self.state, &mut self.upper) {
+            s.list_on(&self.link.control_out);
+        }
         while self.state == State::Open {
             if let Upper::Server(s) = &self.upper
                 && !s.has_room(&self.link.control_out)
@@ -297,9 +301,10 @@ impl Session {
         (self.is_busy() && !self.link.awaits_answer()).then_some(last + KEEPALIVE)
     }
 
-    /// Asked, of a client: one page of a listing. Answered by [`Event::Page`] or [`Event::Failed`].
-    pub fn list(&mut self, query: ListQuery) -> Option<RequestId> {
-        self.fetching().map(|(f, control)| f.list(query, control))
+    /// Asked, of a client: a listing, on at most so many pages. Answered by as many [`Event::Page`], or fewer and
+    /// [`Event::Failed`].
+    pub fn list(&mut self, query: ListQuery, pages: u64) -> Option<RequestId> {
+        self.fetching().map(|(f, control)| f.list(query, pages, control))
     }
 
     /// Asked, of a client: fetch a file, without the blocks that are `held`. Answered by [`Event::Finished`] or

@@ -25,6 +25,8 @@ use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
 /// How long closing waits for the server to hear what was said last, and for the disk.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Pages of a listing: as many as could have an entry each.
+const MOST_PAGES: u64 = MAX_LISTING as u64 + 1;
 /// How often the server is asked for a sign of life by whoever has work of their own.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// How often it is seen whether this machine has another address.
@@ -198,7 +200,7 @@ pub struct News {
 
 #[derive(Debug)]
 enum Command {
-    List(ListQuery, oneshot::Sender<Result<Page, Failure>>),
+    List(ListQuery, mpsc::UnboundedSender<Result<Page, Failure>>),
     Get(SharePath, Target, Listener),
     Hash(SharePath, oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Probe,
@@ -304,30 +306,23 @@ impl Client {
         answer.await.unwrap_or(Err(Failure::Disconnected))
     }
 
-    /// One page of a listing.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub async fn list_page(&self, query: ListQuery) -> Result<Page, Failure> {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.commands.send(Command::List(query, reply));
-        answer.await.unwrap_or(Err(Failure::Disconnected))
-    }
-
-    /// A whole listing, page by page. Returns the entries and how many the server left out, because it could not
+    /// A whole listing. Its pages come one after the other, as fast as the path takes them. Returns the entries and how many the server left out, because it could not
     /// read them or their names cannot travel: a number of the server's own, and not checked.
     ///
     /// # Errors
     /// [`ListError`].
     pub async fn list(&self, path: &SharePath, recursive: bool) -> Result<(Vec<Entry>, u64), ListError> {
+        let query = ListQuery { path: path.clone(), after: None, limit: MAX_PAGE_ENTRIES, recursive };
+        let (sender, mut pages) = mpsc::unbounded_channel();
+        let _ = self.commands.send(Command::List(query, sender));
         let mut listing = Listing::new(path, MAX_LISTING, MAX_LISTING_BYTES);
-        loop {
-            let after = listing.last().cloned();
-            let query = ListQuery { path: path.clone(), after, limit: MAX_PAGE_ENTRIES, recursive };
-            if !listing.add(self.list_page(query).await?)? {
+        // More than the most that a listing may have on a page each are never asked for, so that it ends before they do.
+        while let Some(page) = pages.recv().await {
+            if !listing.add(page?)? {
                 return Ok(listing.finish());
             }
         }
+        Err(Failure::Disconnected.into())
     }
 
     /// Fetches a file. Any number may be under way at once.
@@ -375,7 +370,7 @@ struct ClientSession {
 }
 
 enum Waiter {
-    List(oneshot::Sender<Result<Page, Failure>>),
+    List(mpsc::UnboundedSender<Result<Page, Failure>>),
     Hash(oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Fetch(Listener),
 }
@@ -400,9 +395,14 @@ impl Owner for ClientSession {
             self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reason.clone());
         }
         match event {
-            Event::Page { id, page } => {
-                if let Some(Waiter::List(reply)) = self.waiting.remove(&id) {
-                    let _ = reply.send(Ok(page));
+            Event::Page { id, page, is_last } => {
+                let is_wanted =
+                    matches!(self.waiting.get(&id), Some(Waiter::List(pages)) if pages.send(Ok(page)).is_ok());
+                if is_last || !is_wanted {
+                    self.waiting.remove(&id);
+                }
+                if !is_last && !is_wanted {
+                    session.cancel(id);
                 }
             }
             Event::Offered { id, meta, held } => self.tell(session, id, FetchEvent::Offered { meta, held }),
@@ -451,7 +451,7 @@ impl Owner for ClientSession {
 
     fn on_command(&mut self, now: Instant, session: &mut Session, disk: &mut Disk, command: Option<Command>) {
         match command {
-            Some(Command::List(query, reply)) => match session.list(query) {
+            Some(Command::List(query, reply)) => match session.list(query, MOST_PAGES) {
                 Some(id) => {
                     self.waiting.insert(id, Waiter::List(reply));
                 }

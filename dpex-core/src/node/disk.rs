@@ -13,7 +13,9 @@ use super::client::Target;
 use super::small::{self, Gatherer, Opening, Put};
 use super::values::{BlockValues, MAX_VALUES};
 use crate::engine::{DiskReply, DiskRequest, Found, Useless, WriteError};
-use crate::store::{FileStore, Leftover, Meta, PartialFile, SourceFile, StoreError, Verified, Whole};
+use crate::store::{
+    FileStore, Leftover, ListQuery, Meta, Page, Pages, PartialFile, SourceFile, StoreError, Verified, Whole,
+};
 use crate::transfer::{Block, Content, DEFAULT_BLOCK_LOG2, block_value};
 use crate::types::{Digest, SharePath};
 use crate::wire::message::RequestId;
@@ -22,6 +24,9 @@ use crate::wire::message::RequestId;
 pub(super) const PARALLEL: usize = 16;
 /// Content that is hashed on the spot: handing it to another thread costs more.
 const HASH_INLINE: usize = 16 * 1024;
+
+/// A listing that stood for longer is begun anew behind its last name: it may stand in a folder that was taken away.
+const WALK_LASTS: Duration = Duration::from_secs(5);
 
 /// Values of blocks that are remembered together while their file is read.
 const KEPT_TOGETHER: usize = 256;
@@ -47,6 +52,8 @@ pub(super) struct Disk {
     pub(super) files: Files,
     /// Where the task of an open file is told what to do; none before that has opened it.
     open: HashMap<RequestId, Option<mpsc::UnboundedSender<Job>>>,
+    /// Where listings stand that go on; none while a page is being made.
+    walks: HashMap<RequestId, Option<Walk>>,
     /// A client's: resolves when the task of a transfer has ended, and let go of its part.
     ends: HashMap<RequestId, oneshot::Receiver<()>>,
     replies: mpsc::UnboundedSender<Answer>,
@@ -60,13 +67,36 @@ pub(super) struct Disk {
 /// What a task has to say.
 pub(super) struct Answer {
     reply: DiskReply,
-    /// Where it is told what more to do for a request. Small files need nothing of that, and it is not little.
-    jobs: Option<(RequestId, mpsc::UnboundedSender<Job>)>,
+    /// For those that come after it. Small files need nothing of that, and it is not little.
+    rest: Option<(RequestId, Rest)>,
+}
+
+/// What is kept of a request for what more there is to do.
+enum Rest {
+    /// Where its task is told.
+    Jobs(mpsc::UnboundedSender<Job>),
+    Walk(Walk),
+}
+
+/// Where a listing stands.
+struct Walk {
+    /// Behind this name.
+    after: Option<SharePath>,
+    /// Since then.
+    since: Instant,
+    pages: Box<dyn Pages>,
+}
+
+impl Walk {
+    /// Can it go on with what this asks for?
+    fn is_at(&self, query: &ListQuery) -> bool {
+        self.after == query.after && self.since.elapsed() < WALK_LASTS
+    }
 }
 
 impl From<DiskReply> for Answer {
     fn from(reply: DiskReply) -> Self {
-        Self { reply, jobs: None }
+        Self { reply, rest: None }
     }
 }
 
@@ -84,6 +114,7 @@ impl Disk {
         let disk = Self {
             files,
             open: HashMap::new(),
+            walks: HashMap::new(),
             ends: HashMap::new(),
             replies,
             permits,
@@ -105,26 +136,26 @@ impl Disk {
 
     /// Takes up what a task has to say. The reply in it is the session's.
     pub(super) fn hear(&mut self, answer: Answer) -> DiskReply {
-        // One that was let go of meanwhile has no place any more, and its task no more to do.
-        if let Some((id, jobs)) = answer.jobs
-            && let Some(place) = self.open.get_mut(&id)
-        {
-            *place = Some(jobs);
+        // One that was let go of meanwhile has no place any more, and no more to do.
+        match answer.rest {
+            Some((id, Rest::Jobs(jobs))) => {
+                if let Some(place) = self.open.get_mut(&id) {
+                    *place = Some(jobs);
+                }
+            }
+            Some((id, Rest::Walk(walk))) => {
+                if let Some(place) = self.walks.get_mut(&id) {
+                    *place = Some(walk);
+                }
+            }
+            None => {}
         }
         answer.reply
     }
 
     pub(super) fn submit(&mut self, request: DiskRequest) {
         match request {
-            DiskRequest::List { id, query } => {
-                let Files::Shelf { store, .. } = &self.files else { return };
-                let (store, replies, permits) = (Arc::clone(store), self.replies.clone(), Arc::clone(&self.permits));
-                tokio::spawn(async move {
-                    let _permit = permits.acquire().await;
-                    let result = store.list(&query).await;
-                    let _ = replies.send(DiskReply::Listed { id, result }.into());
-                });
-            }
+            DiskRequest::List { id, query } => self.list(id, query),
             DiskRequest::Open { id, path } => self.open(id, path),
             DiskRequest::Receive { id, meta, block_log2, resumed } => self.receive(id, meta, block_log2, resumed),
             DiskRequest::Put { id, meta, content, root } => self.put(id, meta, content, root),
@@ -139,6 +170,18 @@ impl Disk {
             }
             DiskRequest::Release { id } => self.forget(id),
         }
+    }
+
+    fn list(&mut self, id: RequestId, query: ListQuery) {
+        let Files::Shelf { store, .. } = &self.files else { return };
+        let (store, replies, permits) = (Arc::clone(store), self.replies.clone(), Arc::clone(&self.permits));
+        let walk = self.walks.insert(id, None).flatten();
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await;
+            let (result, walk) = list(&*store, &query, walk).await;
+            let rest = walk.map(|walk| (id, Rest::Walk(walk)));
+            let _ = replies.send(Answer { reply: DiskReply::Listed { id, result }, rest });
+        });
     }
 
     fn open(&mut self, id: RequestId, path: SharePath) {
@@ -203,6 +246,7 @@ impl Disk {
     /// Lets the tasks of all transfers run out of work.
     pub(super) fn forget_all(&mut self) {
         self.open.clear();
+        self.walks.clear();
     }
 
     /// Lets a transfer's task run out of work, as [`Self::forget`] does, and is ready when it has ended.
@@ -220,6 +264,7 @@ impl Disk {
     /// Lets a transfer's task run out of work, and so end.
     pub(super) fn forget(&mut self, id: RequestId) {
         self.open.remove(&id);
+        self.walks.remove(&id);
         if let Files::Targets(targets) = &mut self.files
             && targets.remove(&id).is_some()
         {
@@ -258,7 +303,7 @@ impl Task {
         let mut room = MAX_VALUES.saturating_sub(known.len()) * usize::from(is_worth_it);
         let (sender, mut jobs) = mpsc::unbounded_channel();
         let reply = DiskReply::Opened { id, result: Ok(Found { meta, known, whole: None }) };
-        let _ = self.replies.send(Answer { reply, jobs: Some((id, sender)) });
+        let _ = self.replies.send(Answer { reply, rest: Some((id, Rest::Jobs(sender))) });
         let mut new = BTreeMap::new();
         while let Some(job) = jobs.recv().await {
             let Job::Read(block) = job else { continue };
@@ -319,6 +364,24 @@ impl Task {
     }
 }
 
+/// The page that `query` asks for, from where a walk stands if that is there. Also where that leads, if it goes on.
+async fn list(
+    store: &dyn FileStore,
+    query: &ListQuery,
+    walk: Option<Walk>,
+) -> (Result<Page, StoreError>, Option<Walk>) {
+    let pages = match walk.filter(|walk| walk.is_at(query)) {
+        Some(walk) => Some(walk.pages),
+        None => store.pages(query),
+    };
+    let Some(mut pages) = pages else { return (store.list(query).await, None) };
+    let result = pages.next(query.limit).await;
+    let last = result.as_ref().ok().filter(|page| page.more).and_then(|page| page.entries.last());
+    let walk =
+        last.map(|last| last.path.clone()).map(|after| Walk { after: Some(after), since: Instant::now(), pages });
+    (result, walk)
+}
+
 async fn read(file: &dyn SourceFile, block: Block) -> Result<(Content, Digest), StoreError> {
     let bytes = file.read_at(block.offset, block.len).await?;
     let value = value_of(block, bytes.clone()).await?;
@@ -343,10 +406,12 @@ async fn value_of(block: Block, bytes: Bytes) -> Result<Digest, StoreError> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
 
     use super::*;
+    use crate::store::{Entry, EntryKind, Incoming};
     use crate::transfer::Geometry;
     use crate::types::{Timestamp, Version};
 
@@ -395,7 +460,7 @@ mod tests {
         let (meta, kept) = (meta(), Arc::new(Kept::default()));
         tokio::spawn(task.serve(Arc::new(Zeros(meta)), Arc::clone(&kept) as _));
         let opened = answers.recv().await.expect("an answer");
-        let (_, tell) = opened.jobs.expect("a place to be told what to read");
+        let Some((_, Rest::Jobs(tell))) = opened.rest else { panic!("no place to be told what to read") };
         let blocks = 2 * KEPT_TOGETHER + 10;
         for n in 0..blocks {
             let _ = tell.send(Job::Read(Block { index: n as u64, offset: 0, len: 1, whole: false }));
@@ -413,6 +478,118 @@ mod tests {
         Meta { size: 1 << 30, mtime: Timestamp::EPOCH, exec: false, version: Version([1; 16]) }
     }
 
+    /// A shelf of ten names, one on a page. It counts how many listings were begun, and how many pages of them made.
+    #[derive(Debug, Default)]
+    struct Counting {
+        begun: AtomicUsize,
+        made: AtomicUsize,
+        goes_on: bool,
+    }
+
+    #[derive(Debug)]
+    struct CountingPages(Arc<Counting>, u8);
+
+    fn named(n: u8) -> SharePath {
+        SharePath::parse(&n.to_string()).expect("a name")
+    }
+
+    fn page(n: u8) -> Page {
+        let entries = vec![Entry { path: named(n), kind: EntryKind::Folder(Timestamp::EPOCH) }];
+        Page { entries, more: n < 9, ..Page::default() }
+    }
+
+    #[async_trait]
+    impl Pages for CountingPages {
+        async fn next(&mut self, _: usize) -> Result<Page, StoreError> {
+            self.1 += 1;
+            self.0.made.fetch_add(1, Ordering::Relaxed);
+            Ok(page(self.1 - 1))
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    struct CountingShelf(Arc<Counting>);
+
+    #[async_trait]
+    impl FileStore for CountingShelf {
+        async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+            self.0.begun.fetch_add(1, Ordering::Relaxed);
+            Ok(page(behind(query)))
+        }
+
+        fn pages(&self, query: &ListQuery) -> Option<Box<dyn Pages>> {
+            self.0.goes_on.then(|| {
+                self.0.begun.fetch_add(1, Ordering::Relaxed);
+                Box::new(CountingPages(Arc::clone(&self.0), behind(query))) as Box<dyn Pages>
+            })
+        }
+
+        async fn open(&self, _: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {
+            Err(StoreError::NotFound)
+        }
+
+        async fn make_folder(&self, _: &SharePath) -> Result<(), StoreError> {
+            Err(StoreError::NotFound)
+        }
+
+        async fn receive(&self, _: &Incoming) -> Result<Box<dyn PartialFile>, StoreError> {
+            Err(StoreError::NotFound)
+        }
+    }
+
+    fn behind(query: &ListQuery) -> u8 {
+        query.after.as_ref().map_or(0, |after| after.as_str().parse::<u8>().expect("a number") + 1)
+    }
+
+    #[derive(Debug)]
+    struct NoValues;
+
+    #[async_trait]
+    impl BlockValues for NoValues {
+        async fn load(&self, _: &Version) -> BTreeMap<u64, Digest> {
+            BTreeMap::new()
+        }
+
+        async fn keep(&self, _: &Version, _: &BTreeMap<u64, Digest>) {}
+    }
+
+    /// Asks for the page after each of these, with so much time before, and perhaps lets go before the last one. Every
+    /// answer must be right. Says how many listings were begun.
+    async fn listed(goes_on: bool, behind: &[Option<u8>], pause: Duration, let_go: bool) -> usize {
+        let counting = Arc::new(Counting { goes_on, ..Counting::default() });
+        let store = Arc::new(CountingShelf(Arc::clone(&counting)));
+        let files = Files::Shelf { store, values: Arc::new(NoValues) };
+        let (mut disk, mut answers) = Disk::new(files, Arc::new(Semaphore::new(1)));
+        for (turn, after) in behind.iter().enumerate() {
+            if let_go && turn + 1 == behind.len() {
+                disk.submit(DiskRequest::Release { id: 3 });
+            }
+            tokio::time::sleep(pause).await;
+            let query = ListQuery { path: SharePath::ROOT, after: after.map(named), limit: 1, recursive: true };
+            disk.submit(DiskRequest::List { id: 3, query });
+            let answer = answers.recv().await.expect("an answer");
+            let DiskReply::Listed { id: 3, result: Ok(listed) } = disk.hear(answer) else { panic!("no page") };
+            assert_eq!(listed, page(after.map_or(0, |n| n + 1)));
+        }
+        if let_go {
+            disk.submit(DiskRequest::Release { id: 3 });
+            assert!(disk.walks.is_empty());
+        }
+        counting.begun.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_goes_on_where_it_stands_if_it_is_asked_to_and_has_not_stood_for_long() {
+        let forward = [None, Some(0), Some(1), Some(2), Some(3)];
+        assert_eq!(listed(true, &forward, Duration::ZERO, false).await, 1);
+        assert_eq!(listed(false, &forward, Duration::ZERO, false).await, 5, "a store that cannot");
+        assert_eq!(listed(true, &forward, WALK_LASTS / 2, false).await, 1);
+        assert_eq!(listed(true, &forward, WALK_LASTS, false).await, 5, "too late");
+        // The page before was too long to travel, and was cut or is made again.
+        assert_eq!(listed(true, &[None, Some(0), Some(0), Some(1), None], Duration::ZERO, false).await, 3);
+        assert_eq!(listed(true, &forward, Duration::ZERO, true).await, 2, "let go of");
+    }
+
     #[test]
     fn a_file_that_was_let_go_of_before_it_was_open_is_not_kept_open() {
         for is_let_go in [false, true] {
@@ -423,7 +600,7 @@ mod tests {
             }
             let (sender, mut jobs) = mpsc::unbounded_channel();
             let reply = DiskReply::Opened { id: 7, result: Err(StoreError::NotFound) };
-            disk.hear(Answer { reply, jobs: Some((7, sender)) });
+            disk.hear(Answer { reply, rest: Some((7, Rest::Jobs(sender))) });
             let block = Geometry::new(1, DEFAULT_BLOCK_LOG2).block(0).expect("one block");
             disk.submit(DiskRequest::Read { id: 7, block });
             assert_eq!(matches!(jobs.try_recv(), Ok(Job::Read(_))), !is_let_go);

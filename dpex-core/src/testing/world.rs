@@ -198,6 +198,7 @@ impl World {
             standing: Standing::Never,
             paths: BTreeMap::new(),
             outcomes: BTreeMap::new(),
+            pages: BTreeMap::new(),
             offers: BTreeMap::new(),
             notices: Vec::new(),
             key_warnings: 0,
@@ -278,9 +279,9 @@ impl World {
         self[client].session_mut()?.hash(path.clone())
     }
 
-    /// Asks for a page. `None` without an open session.
-    pub fn list(&mut self, client: ClientId, query: ListQuery) -> Option<RequestId> {
-        self[client].session_mut()?.list(query)
+    /// Asks for at most so many pages. `None` without an open session.
+    pub fn list(&mut self, client: ClientId, query: ListQuery, pages: u64) -> Option<RequestId> {
+        self[client].session_mut()?.list(query, pages)
     }
 
     /// Gives a request up.

@@ -8,8 +8,14 @@ use super::{Accepted, MAX_RANGES, Violation};
 use crate::types::RangeSet;
 use crate::wire::message::{self, MAX_MESSAGE, Message};
 
-/// What a receiver buffers, and so what a sender may have outstanding, in bytes. Granted from the start (CTL-1).
-pub const MAX_CONTROL_WINDOW: u64 = 256 * 1024;
+/// What a receiver of requests buffers, and so what a sender may have outstanding, in bytes. Granted from the start, by
+/// whoever it is (CTL-1).
+pub const REQUEST_WINDOW: u64 = 256 * 1024;
+/// The same for answers, once some have come (CTL-4): a listing over a long path is many pages under way.
+pub const ANSWER_WINDOW: u64 = 2 * 1024 * 1024;
+
+/// Of a stream with fewer bytes than this, the window is never widened.
+const WORTH_A_WINDOW: u64 = 32 * 1024;
 
 /// The sending end.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ impl Default for ControlSender {
             base: 0,
             unsent: RangeSet::new(),
             acked: RangeSet::new(),
-            limit: MAX_CONTROL_WINDOW,
+            limit: REQUEST_WINDOW,
         }
     }
 }
@@ -109,16 +115,23 @@ pub struct ControlReceiver {
     buffer: BytesMut,
     base: u64,
     have: RangeSet,
+    window: u64,
     granted: u64,
 }
 
-impl Default for ControlReceiver {
-    fn default() -> Self {
-        Self { buffer: BytesMut::new(), base: 0, have: RangeSet::new(), granted: MAX_CONTROL_WINDOW }
-    }
-}
-
 impl ControlReceiver {
+    /// Nothing yet. Buffers at most `window` bytes, at least [`REQUEST_WINDOW`].
+    #[must_use]
+    pub fn new(window: u64) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            base: 0,
+            have: RangeSet::new(),
+            window: window.max(REQUEST_WINDOW),
+            granted: REQUEST_WINDOW,
+        }
+    }
+
     /// Takes a piece.
     ///
     /// # Errors
@@ -167,10 +180,10 @@ impl ControlReceiver {
         Ok(Some(message))
     }
 
-    /// A new limit, if half of the window has been read since the last one (CTL-4).
+    /// A new limit, if no more than half of the window is left of the last one (CTL-4).
     pub fn new_limit(&mut self) -> Option<u64> {
-        let limit = self.base + MAX_CONTROL_WINDOW;
-        (limit >= self.granted + MAX_CONTROL_WINDOW / 2).then(|| {
+        let limit = self.base + self.window;
+        (self.base >= WORTH_A_WINDOW && limit >= self.granted + self.window / 2).then(|| {
             self.granted = limit;
             limit
         })
@@ -196,38 +209,43 @@ mod tests {
     // CTL-1, CTL-2.
     #[test]
     fn a_stream_beyond_its_limit_is_a_violation_and_up_to_it_is_not() {
-        let mut r = ControlReceiver::default();
-        assert_eq!(r.insert(MAX_CONTROL_WINDOW - 1, &[0]), Ok(Accepted::Yes));
-        assert!(r.insert(MAX_CONTROL_WINDOW, &[0]).is_err());
+        let mut r = ControlReceiver::new(REQUEST_WINDOW);
+        assert_eq!(r.insert(REQUEST_WINDOW - 1, &[0]), Ok(Accepted::Yes));
+        assert!(r.insert(REQUEST_WINDOW, &[0]).is_err());
         assert!(r.insert(u64::MAX, &[0]).is_err());
     }
 
     // CTL-4.
     #[test]
     fn the_limit_is_raised_to_a_whole_window_when_half_of_it_is_used() {
-        let (mut tx, mut r) = (ControlSender::default(), ControlReceiver::default());
-        for n in 0..10_000 {
-            tx.send(&text(n));
-        }
-        let mut told = MAX_CONTROL_WINDOW;
-        for _ in 0..10_000 {
-            while let Some((offset, bytes)) = tx.take(1000) {
-                r.insert(offset, bytes).expect("inside").yes();
+        for window in [REQUEST_WINDOW, ANSWER_WINDOW] {
+            let (mut tx, mut r) = (ControlSender::default(), ControlReceiver::new(window));
+            for n in 0..40_000 {
+                tx.send(&text(n));
             }
-            r.next_message().expect("well-formed").expect("is here, else the limit was not raised in time");
-            let used = r.base - (told - MAX_CONTROL_WINDOW);
-            let raised = r.new_limit();
-            assert_eq!(raised, (used >= MAX_CONTROL_WINDOW / 2).then_some(r.base + MAX_CONTROL_WINDOW));
-            told = raised.unwrap_or(told);
-            tx.raise(told);
+            let mut told = REQUEST_WINDOW;
+            assert_eq!(r.new_limit(), None, "nothing has come");
+            for n in 0..40_000 {
+                while let Some((offset, bytes)) = tx.take(1000) {
+                    r.insert(offset, bytes).expect("inside").yes();
+                }
+                r.next_message().expect("well-formed").expect("is here, else the limit was not raised in time");
+                let left = told - r.base;
+                let raised = r.new_limit();
+                let is_due = left <= window / 2 && r.base >= WORTH_A_WINDOW;
+                assert_eq!(raised, is_due.then_some(r.base + window), "{n}");
+                told = raised.unwrap_or(told);
+                assert!(told - r.base >= REQUEST_WINDOW / 2);
+                tx.raise(told);
+            }
+            assert!(told > 2 * REQUEST_WINDOW);
         }
-        assert!(told > MAX_CONTROL_WINDOW);
     }
 
     // CTL-5.
     #[test]
     fn a_peer_that_sends_every_second_byte_is_not_given_memory_for_it() {
-        let mut r = ControlReceiver::default();
+        let mut r = ControlReceiver::new(REQUEST_WINDOW);
         let mut refused = 0;
         for i in 0..1000 {
             if r.insert(1 + 2 * i, &[0]) == Ok(Accepted::No) {
@@ -242,10 +260,10 @@ mod tests {
     // CTL-3.
     #[test]
     fn a_message_longer_than_allowed_is_refused_by_its_prefix() {
-        let mut r = ControlReceiver::default();
+        let mut r = ControlReceiver::new(REQUEST_WINDOW);
         r.insert(0, &u32::try_from(MAX_MESSAGE + 1).expect("small").to_be_bytes()).expect("inside").yes();
         assert!(r.next_message().is_err());
-        let mut r = ControlReceiver::default();
+        let mut r = ControlReceiver::new(REQUEST_WINDOW);
         r.insert(0, &u32::try_from(MAX_MESSAGE).expect("small").to_be_bytes()).expect("inside").yes();
         assert_eq!(r.next_message(), Ok(None));
     }
@@ -262,7 +280,7 @@ mod tests {
             drops in proptest::collection::vec(0u8..4, 400),
             pieces in proptest::collection::vec(1usize..60, 1..20),
         ) {
-            let (mut tx, mut rx) = (ControlSender::default(), ControlReceiver::default());
+            let (mut tx, mut rx) = (ControlSender::default(), ControlReceiver::new(REQUEST_WINDOW));
             for n in 0..40 { tx.send(&text(n)); }
             let (mut drops, mut pieces) = (drops.into_iter(), pieces.into_iter().cycle());
             let mut flying = Vec::new();

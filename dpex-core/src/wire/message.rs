@@ -39,7 +39,7 @@ pub type RequestId = u64;
 /// One control message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// Client: one page of a subtree, please.
+    /// Client: a subtree, please, or what of it stands on so many pages.
     List {
         /// The request.
         id: RequestId,
@@ -47,10 +47,12 @@ pub enum Message {
         path: SharePath,
         /// The last entry of the page before.
         after: Option<SharePath>,
-        /// At most so many entries; capped by [`MAX_PAGE_ENTRIES`].
+        /// At most so many entries on a page; capped by [`MAX_PAGE_ENTRIES`].
         limit: u64,
         /// Also what is below.
         recursive: bool,
+        /// At most so many pages, one after the other; 0 is read as 1.
+        pages: u64,
     },
     /// Server: a page.
     Page {

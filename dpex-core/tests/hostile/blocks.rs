@@ -44,12 +44,15 @@ fn content_that_was_never_asked_for_closes_the_session() {
         m.assert_closed_for_violation(&format!("request {id}"));
     }
     let mut m = BadServer::new();
-    m.host.list(dpex_core::store::ListQuery {
-        path: dpex_core::types::SharePath::ROOT,
-        after: None,
-        limit: 10,
-        recursive: false,
-    });
+    m.host.list(
+        dpex_core::store::ListQuery {
+            path: dpex_core::types::SharePath::ROOT,
+            after: None,
+            limit: 10,
+            recursive: false,
+        },
+        1,
+    );
     m.data(0, 0, b"x");
     m.assert_closed_for_violation("for a listing");
 }

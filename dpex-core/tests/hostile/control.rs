@@ -326,7 +326,7 @@ fn a_list_of_the_root_with_every_extreme_is_answered() {
         m.shelf.put(&path(&format!("{}{n:04}", "long".repeat(50))), "x");
     }
     for (id, limit) in [(0, 0), (1, u64::MAX), (2, 1)] {
-        m.tell(Message::List { id, path: SharePath::ROOT, after: None, limit, recursive: true });
+        m.tell(Message::List { id, path: SharePath::ROOT, after: None, limit, recursive: true, pages: 1 });
     }
     m.peer.attend(&mut m.host, 100);
     let pages = m.peer.heard.messages.iter().map(|m| match m {

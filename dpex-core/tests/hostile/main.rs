@@ -10,6 +10,7 @@ mod frames;
 mod fuzz;
 mod gate;
 mod hashes;
+mod listings;
 mod load;
 mod offers;
 mod pages;

@@ -95,12 +95,15 @@ fn answers_out_of_their_order_close_the_session() {
 fn answers_to_a_listing_that_are_for_a_file_close_the_session() {
     for message in [offer(0, 1, 20), sums(0, 0, 1), done(0)] {
         let mut m = BadServer::new();
-        m.host.list(dpex_core::store::ListQuery {
-            path: dpex_core::types::SharePath::ROOT,
-            after: None,
-            limit: 10,
-            recursive: false,
-        });
+        m.host.list(
+            dpex_core::store::ListQuery {
+                path: dpex_core::types::SharePath::ROOT,
+                after: None,
+                limit: 10,
+                recursive: false,
+            },
+            1,
+        );
         m.tell(message.clone());
         m.assert_closed_for_violation(&format!("{message:?}"));
     }

@@ -3,7 +3,7 @@
 use dpex_core::engine::Event;
 use dpex_core::store::{Entry, EntryKind, ListQuery};
 use dpex_core::types::{SharePath, Timestamp};
-use dpex_core::wire::message::Message;
+use dpex_core::wire::message::{FailCode, Message};
 
 use super::support::*;
 
@@ -19,13 +19,21 @@ fn page(id: u64, entries: &[Entry]) -> Message {
     Message::Page { id, entries: entries.to_vec(), more: true, skipped: u64::MAX }
 }
 
+fn last_page(id: u64, entries: &[Entry]) -> Message {
+    Message::Page { id, entries: entries.to_vec(), more: false, skipped: 0 }
+}
+
 fn query(folder: &str, recursive: bool) -> ListQuery {
     ListQuery { path: path(folder), after: None, limit: 3, recursive }
 }
 
 fn asked(query: ListQuery) -> BadServer {
+    asked_for(query, 1)
+}
+
+fn asked_for(query: ListQuery, pages: u64) -> BadServer {
     let mut m = BadServer::new();
-    m.host.list(query);
+    m.host.list(query, pages);
     m.peer.listen(&mut m.host);
     m
 }
@@ -113,4 +121,66 @@ fn a_page_for_a_listing_that_was_given_up_is_its_end() {
     m.assert_unharmed("given up");
     m.tell(page(0, &[]));
     m.assert_closed_for_violation("a second page");
+}
+
+#[test]
+fn more_pages_than_were_asked_for_close_the_session() {
+    let mut m = asked_for(query("", true), 2);
+    m.tell(page(0, &[file("a")]));
+    m.tell(page(0, &[file("b")]));
+    let last = |e: &Event| matches!(e, Event::Page { is_last, .. } if *is_last);
+    assert_eq!(m.host.take_events().iter().map(last).collect::<Vec<_>>(), [false, true]);
+    m.tell(page(0, &[file("c")]));
+    m.assert_closed_for_violation("a third page of two");
+    for (end, what) in [(page(0, &[]), "an empty one"), (last_page(0, &[file("b")]), "the last one")] {
+        let mut m = asked_for(query("", true), 9);
+        m.tell(page(0, &[file("a")]));
+        m.tell(end);
+        assert!(m.host.unanswered().is_empty(), "{what} ends it");
+        m.tell(page(0, &[file("c")]));
+        m.assert_closed_for_violation(&format!("a page after {what}"));
+    }
+}
+
+// MSG-10.
+#[test]
+fn entries_that_do_not_sort_after_the_page_before_close_the_session() {
+    for second in ["a", "b", "b/c"] {
+        let mut m = asked_for(query("", true), 9);
+        m.tell(page(0, &[file("a"), file("b/c")]));
+        m.tell(page(0, &[file(second)]));
+        m.assert_closed_for_violation(second);
+    }
+    let mut m = asked_for(query("", true), 9);
+    m.tell(page(0, &[file("a"), file("b/c")]));
+    m.tell(page(0, &[file("b/d")]));
+    m.assert_unharmed("after it");
+}
+
+// MSG-8.
+#[test]
+fn pages_for_a_listing_that_was_given_up_are_passed_over_until_its_end() {
+    let given_up = || {
+        let mut m = asked_for(query("a", true), 4);
+        m.tell(page(0, &[file("a/a")]));
+        m.host.cancel(0);
+        m.host.take_events();
+        m.tell(page(0, &[file("a/b")]));
+        m.tell(page(0, &[file("elsewhere")]));
+        assert!(m.host.take_events().is_empty());
+        m
+    };
+    let fail = Message::Fail { id: 0, code: FailCode::Cancelled, text: String::new(), used: 0 };
+    for (end, what) in [
+        (page(0, &[file("a/c")]), "the last that was asked for"),
+        (last_page(0, &[file("a/c")]), "the last there is"),
+        (page(0, &[]), "an empty one"),
+        (fail, "the answer"),
+    ] {
+        let mut m = given_up();
+        m.tell(end);
+        m.tell(page(0, &[file("a/d")]));
+        m.assert_closed_for_violation(&format!("a page after {what}"));
+    }
+    given_up().assert_unharmed("given up");
 }

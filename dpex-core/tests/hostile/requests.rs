@@ -321,8 +321,15 @@ fn listings_and_files_outside_the_shelf_are_not_found() {
         assert!(matches!(fail, Some(Message::Fail { code: FailCode::NotFound, .. })), "{name}: {fail:?}");
     }
     let query = ListQuery { path: path("nothing"), after: Some(path("zzz")), limit: 1, recursive: true };
-    m.tell(Message::List { id: 9, path: query.path, after: query.after, limit: 1, recursive: true });
-    m.tell(Message::List { id: 10, path: SharePath::ROOT, after: Some(path("zzz")), limit: 1, recursive: true });
+    m.tell(Message::List { id: 9, path: query.path, after: query.after, limit: 1, recursive: true, pages: 1 });
+    m.tell(Message::List {
+        id: 10,
+        path: SharePath::ROOT,
+        after: Some(path("zzz")),
+        limit: 1,
+        recursive: true,
+        pages: 1,
+    });
     m.peer.attend(&mut m.host, 5);
     assert!(matches!(m.peer.heard.messages.last(), Some(Message::Page { entries, .. }) if entries.is_empty()));
     m.assert_unharmed("names");

@@ -229,7 +229,7 @@ pub(crate) fn get(id: u64, name: &str) -> Message {
 }
 
 pub(crate) fn list(id: u64) -> Message {
-    Message::List { id, path: SharePath::ROOT, after: None, limit: 1000, recursive: true }
+    Message::List { id, path: SharePath::ROOT, after: None, limit: 1000, recursive: true, pages: 1 }
 }
 
 /// Bytes that differ from block to block.

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use dpex_core::store::{FileStore, MAX_NAMED, StoreError};
 use dpex_core::wire::message::{MAX_PAGE_BYTES, entry_len};
 
-use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query};
+use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query, walk_all};
 
 // MSG-10.
 #[tokio::test]
@@ -74,6 +74,33 @@ async fn entries_that_vanish_between_pages_do_not_disturb_the_others() {
 }
 
 #[tokio::test]
+async fn a_walk_reads_each_folder_once_and_goes_on_where_it_stands_whatever_comes_and_goes() {
+    let yard = Yard::new();
+    for n in 10..50 {
+        yard.write(&format!("d{n}/f"), "x");
+    }
+    let store = yard.serve();
+    let mut pages = store.pages(&query("", None, 21, true)).expect("it walks");
+    let first = pages.next(21).await.expect("lists");
+    assert_eq!(first.entries.last().expect("full").path, path("d20"));
+    // What was to be next, one long past, one to come, and the folder that the walk is about to go into.
+    for gone in ["d21", "d12", "d30", "d20"] {
+        std::fs::remove_dir_all(yard.at(gone)).expect("removed");
+    }
+    // In a folder whose names were read, and in one whose were not.
+    yard.write("d205", "x");
+    yard.write("d40/g", "x");
+    let rest = pages.next(100).await.expect("lists");
+    let rest: Vec<_> = rest.entries.iter().map(label).collect();
+    let mut want = Vec::new();
+    for n in (22..50).filter(|n| *n != 30) {
+        want.extend([format!("d{n}/"), format!("d{n}/f")]);
+    }
+    want.insert(want.iter().position(|name| name == "d40/f").expect("there") + 1, "d40/g".to_owned());
+    assert_eq!(rest, want);
+}
+
+#[tokio::test]
 async fn entries_that_come_and_go_during_a_listing_leave_the_steady_ones_complete() {
     let yard = Yard::new();
     for n in 0..300 {
@@ -116,6 +143,7 @@ async fn names_that_cannot_travel_are_counted_once_whatever_the_page_size() {
         let (entries, skipped) = list_all(&store, "", limit, true).await;
         assert_eq!(entries.iter().map(label).collect::<Vec<_>>(), ["a", "b", "c", "d/", "d/e", "f"]);
         assert_eq!(skipped, 5, "{limit}");
+        assert_eq!(walk_all(&store, "", limit, true).await, Some((entries, skipped)), "{limit}");
     }
     let page = store.list(&query("", None, 9, true)).await.expect("lists");
     let named: Vec<_> = page.named.iter().map(|skipped| (skipped.name.as_str(), skipped.why.as_str())).collect();

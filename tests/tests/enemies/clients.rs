@@ -42,7 +42,7 @@ fn get(id: u64, name: &str) -> Message {
 }
 
 fn list(id: u64) -> Message {
-    Message::List { id, path: SharePath::ROOT, after: None, limit: u64::MAX, recursive: true }
+    Message::List { id, path: SharePath::ROOT, after: None, limit: u64::MAX, recursive: true, pages: 1 }
 }
 
 fn control(offset: u64, bytes: &[u8]) -> Vec<u8> {

@@ -86,7 +86,7 @@ const EVILS: &[(&str, Evil)] = &[
         p.tell(w, &[Message::Fail { id: 0, code: FailCode::NotFound, text, used: 1 << 61 }]);
     }),
     ("a request of its own", |p, w| {
-        p.tell(w, &[Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 1, recursive: true }])
+        p.tell(w, &[Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 1, recursive: true, pages: 1 }])
     }),
     ("secrets that do not open", |p, w| p.tell(w, &[Message::Renew { psk: Some([1; 60]), knock: None }])),
     ("places that are none", |p, w| p.tell(w, &[Message::Endpoints { places: vec![("0.0.0.0".into(), 0)] }])),

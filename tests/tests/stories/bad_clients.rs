@@ -55,7 +55,7 @@ fn get(id: u64, name: &str) -> Message {
 }
 
 fn list(id: u64) -> Message {
-    Message::List { id, path: SharePath::ROOT, after: None, limit: 1000, recursive: true }
+    Message::List { id, path: SharePath::ROOT, after: None, limit: 1000, recursive: true, pages: 1 }
 }
 
 /// The bad client's own request, which it has made before it breaks a rule.

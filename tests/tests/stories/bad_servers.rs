@@ -85,7 +85,7 @@ fn tell(reaction: &Reaction, breaks: impl Fn(&mut Mouth<'_>) + Sync) {
         let mut peer = world.lure(lured);
         let asked = [
             world.get(lured, &path("wanted"), None),
-            world.list(lured, ListQuery { path: path("folder"), after: None, limit: 3, recursive: true }),
+            world.list(lured, ListQuery { path: path("folder"), after: None, limit: 3, recursive: true }, 1),
         ]
         .map(|asked| asked.expect("connected"));
         let mut rng = world.rng().fork();

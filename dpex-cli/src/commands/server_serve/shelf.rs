@@ -4,7 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use dpex_core::enrol::Slug;
-use dpex_core::store::{EntryKind, FileStore, Incoming, ListQuery, Opened, Page, PartialFile, SourceFile, StoreError};
+use dpex_core::store::{
+    EntryKind, FileStore, Incoming, ListQuery, Opened, Page, Pages, PartialFile, SourceFile, StoreError,
+};
 use dpex_core::types::SharePath;
 
 /// One person's shelf.
@@ -35,6 +37,10 @@ impl Shelf {
 impl FileStore for Shelf {
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.files().list(query).await
+    }
+
+    fn pages(&self, query: &ListQuery) -> Option<Box<dyn Pages>> {
+        self.files().pages(query)
     }
 
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {

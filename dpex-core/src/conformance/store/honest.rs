@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::support::{deliver, fetch, file, folder, label, list_all, newer, path, planted, query};
+use super::support::{deliver, fetch, file, folder, label, list_all, newer, path, planted, query, walk_all};
 use super::{Backend, Planted};
 use crate::store::{EntryKind, Existing, FileStore, StoreError};
 
@@ -29,6 +29,9 @@ pub async fn pages_of_every_size_make_the_same_listing(backend: &impl Backend) {
         let listed = async |folder, recursive| {
             let (entries, skipped) = list_all(&*store, folder, limit, recursive).await;
             assert_eq!(skipped, 0);
+            if let Some(walked) = walk_all(&*store, folder, limit, recursive).await {
+                assert!(walked == (entries.clone(), skipped), "{folder} {limit}: {walked:?}");
+            }
             entries.iter().map(label).collect::<Vec<_>>()
         };
         assert_eq!(listed("", true).await, all, "{limit}");
@@ -65,6 +68,9 @@ pub async fn a_listing_goes_on_after_any_path(backend: &impl Backend) {
                 .collect();
             assert_eq!(page.entries.iter().map(label).collect::<Vec<_>>(), want, "{folder:?} after {after}");
             assert!(!page.more);
+            if let Some(mut pages) = store.pages(&query(folder, Some(after.clone()), 100, true)) {
+                assert_eq!(pages.next(100).await.expect("lists"), page, "{folder:?} after {after}, to go on");
+            }
         }
     }
 }

@@ -90,6 +90,23 @@ pub async fn list_all(store: &dyn FileStore, folder: &str, limit: usize, recursi
     }
 }
 
+/// The same, of a store that goes on from page to page where it stands; `None` if it does not.
+pub async fn walk_all(store: &dyn FileStore, folder: &str, limit: usize, recursive: bool) -> Option<(Vec<Entry>, u64)> {
+    let mut query = query(folder, None, limit, recursive);
+    let mut pages = store.pages(&query)?;
+    let (mut entries, mut skipped) = (Vec::<Entry>::new(), 0);
+    loop {
+        let page = pages.next(limit).await.expect("lists");
+        assert!(page.answers(&query), "{query:?} is not answered by {page:?}");
+        skipped += page.skipped;
+        entries.extend(page.entries);
+        if !page.more {
+            return Some((entries, skipped));
+        }
+        query.after = entries.last().map(|entry| entry.path.clone());
+    }
+}
+
 /// All names, folders with a `/` behind them.
 pub async fn names(store: &dyn FileStore, folder: &str) -> Vec<String> {
     list_all(store, folder, 100, true).await.0.iter().map(label).collect()

@@ -26,6 +26,8 @@ pub enum Event {
         id: RequestId,
         /// The entries.
         page: Page,
+        /// No more pages come for this request.
+        is_last: bool,
     },
     /// Client: the server began to send a file.
     Offered {
@@ -82,7 +84,7 @@ pub enum Event {
         /// The first gate's.
         knock: Option<Secret>,
     },
-    /// Server: a listing was answered.
+    /// Server: a page of a listing was made.
     Listed {
         /// What was listed.
         path: SharePath,

@@ -51,7 +51,10 @@ pub(super) struct Fetching {
 #[derive(Debug)]
 enum Request {
     Listing {
+        /// What must be on the next page.
         query: ListQuery,
+        /// How many pages may still come.
+        pages: u64,
     },
     Hashing,
     /// Asked for; its offer has not come. Pieces that overtook it wait here.
@@ -60,13 +63,19 @@ enum Request {
     },
     Receiving(Box<Receiving>),
     /// Given up by this side; the server's `fail` is awaited, which settles the credit.
-    Ending {
-        size: u64,
-        opened: u64,
-        /// Of those, what is written, and what the disk still holds.
-        written: u64,
-        writing: u64,
-    },
+    Ending(Ending),
+}
+
+/// What is left of a request that was given up.
+#[derive(Debug, Default)]
+struct Ending {
+    size: u64,
+    opened: u64,
+    /// Of those, what is written, and what the disk still holds.
+    written: u64,
+    writing: u64,
+    /// How many pages of a listing may still come.
+    pages: u64,
 }
 
 /// A piece that came before the offer.
@@ -126,10 +135,10 @@ impl Fetching {
         }
     }
 
-    pub(super) fn list(&mut self, query: ListQuery, control: &mut ControlSender) -> RequestId {
+    pub(super) fn list(&mut self, query: ListQuery, pages: u64, control: &mut ControlSender) -> RequestId {
         let ListQuery { path, after, limit, recursive } = query;
         let limit = limit.min(MAX_PAGE_ENTRIES) as u64;
-        self.ask(control, |id| Message::List { id, path, after, limit, recursive })
+        self.ask(control, |id| Message::List { id, path, after, limit, recursive, pages: pages.max(1) })
     }
 
     pub(super) fn get(&mut self, path: SharePath, held: Option<Held>, control: &mut ControlSender) -> RequestId {
@@ -155,10 +164,10 @@ impl Fetching {
         while self.requests.len() < MAX_OUTSTANDING {
             let Some(message) = self.queue.pop_front() else { return };
             let (id, request) = match &message {
-                Message::List { id, path, after, limit, recursive } => {
+                Message::List { id, path, after, limit, recursive, pages } => {
                     let limit = usize::try_from(*limit).unwrap_or(MAX_PAGE_ENTRIES);
                     let query = ListQuery { path: path.clone(), after: after.clone(), limit, recursive: *recursive };
-                    (*id, Request::Listing { query })
+                    (*id, Request::Listing { query, pages: *pages })
                 }
                 Message::Get { id, .. } => (*id, Request::Asked { early: Vec::new() }),
                 Message::Hash { id, .. } => (*id, Request::Hashing),
@@ -193,18 +202,18 @@ impl Fetching {
     fn give_up(&mut self, id: RequestId, code: FailCode, why: Failure, control: &mut ControlSender) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ending = match request {
-            Request::Ending { .. } => return,
-            Request::Listing { .. } | Request::Hashing | Request::Asked { .. } => {
-                Request::Ending { size: 0, opened: 0, written: 0, writing: 0 }
-            }
-            Request::Receiving(r) => Request::Ending {
+            Request::Ending(_) => return,
+            Request::Listing { pages, .. } => Ending { pages: *pages, ..Ending::default() },
+            Request::Hashing | Request::Asked { .. } => Ending::default(),
+            Request::Receiving(r) => Ending {
                 size: r.meta.size,
                 opened: r.incoming.opened(),
                 written: r.incoming.written(),
                 writing: r.incoming.writing(),
+                pages: 0,
             },
         };
-        let before = std::mem::replace(request, ending);
+        let before = std::mem::replace(request, Request::Ending(ending));
         self.forget(id, before, &why);
         control.send(&match code {
             FailCode::Cancelled => Message::Cancel { id },
@@ -228,7 +237,7 @@ impl Fetching {
                     None => DiskRequest::Release { id },
                 });
             }
-            Request::Listing { .. } | Request::Hashing | Request::Ending { .. } => {}
+            Request::Listing { .. } | Request::Hashing | Request::Ending(_) => {}
         }
     }
 
@@ -236,7 +245,7 @@ impl Fetching {
     pub(super) fn abandon(&mut self) {
         let queued: Vec<_> = std::mem::take(&mut self.queue).iter().filter_map(queued_id).collect();
         for (id, request) in std::mem::take(&mut self.requests) {
-            let told = matches!(request, Request::Ending { .. });
+            let told = matches!(request, Request::Ending(_));
             self.forget(id, request, &Failure::Disconnected);
             if !told {
                 self.events.push_back(Event::Failed { id, why: Failure::Disconnected });
@@ -308,7 +317,7 @@ impl Fetching {
                 Ok(Accepted::Yes)
             }
             Some(Request::Listing { .. } | Request::Hashing) => Err(Violation("data for a request of none")),
-            Some(Request::Ending { .. }) | None => Ok(Accepted::Yes),
+            Some(Request::Ending(_)) | None => Ok(Accepted::Yes),
         }
     }
 
@@ -320,7 +329,6 @@ impl Fetching {
         control: &mut ControlSender,
     ) -> Result<(), Violation> {
         match message {
-            // A page also answers a listing that was given up: nothing else will.
             Message::Page { id, entries, more, skipped } => {
                 self.on_page(id, Page { entries, more, skipped, named: Vec::new() })?;
             }
@@ -343,7 +351,7 @@ impl Fetching {
                 match self.requests.get(&id) {
                     Some(Request::Hashing) => self.events.push_back(Event::Hashed { id, meta, root }),
                     // A hash also answers a request that was given up: nothing else will.
-                    Some(Request::Ending { opened: 0, .. }) => {}
+                    Some(Request::Ending(Ending { opened: 0, .. })) => {}
                     _ => return Err(Violation("a hash that was not asked for")),
                 }
                 self.requests.remove(&id);
@@ -383,20 +391,34 @@ impl Fetching {
     /// (MSG-8, MSG-9).
     fn unexpected(&self, id: RequestId) -> Result<(), Violation> {
         match self.requests.get(&id) {
-            Some(Request::Ending { .. }) => Ok(()),
+            Some(Request::Ending(_)) => Ok(()),
             _ => Err(Violation("an answer that fits no request")),
         }
     }
 
-    /// A page also answers a listing that was given up: nothing else will.
+    /// The last page also answers a listing that was given up: nothing else will.
     fn on_page(&mut self, id: RequestId, page: Page) -> Result<(), Violation> {
-        match self.requests.get(&id) {
-            Some(Request::Listing { query }) if page.answers(query) => self.events.push_back(Event::Page { id, page }),
-            Some(Request::Listing { .. }) => return Err(Violation("a page with entries that were not asked for")),
-            Some(Request::Ending { opened: 0, .. }) => {}
+        let last = page.entries.last().filter(|_| page.more).map(|last| last.path.clone());
+        let is_last = match self.requests.get_mut(&id) {
+            Some(Request::Listing { query, pages }) => {
+                if !page.answers(query) {
+                    return Err(Violation("a page with entries that were not asked for"));
+                }
+                *pages -= 1;
+                let is_last = last.is_none() || *pages == 0;
+                query.after = last;
+                self.events.push_back(Event::Page { id, page, is_last });
+                is_last
+            }
+            Some(Request::Ending(Ending { opened: 0, pages, .. })) => {
+                *pages = pages.saturating_sub(1);
+                last.is_none() || *pages == 0
+            }
             _ => return Err(Violation("a page that was not asked for")),
+        };
+        if is_last {
+            self.requests.remove(&id);
         }
-        self.requests.remove(&id);
         Ok(())
     }
 
@@ -407,7 +429,7 @@ impl Fetching {
         block_log2: u8,
         control: &mut ControlSender,
     ) -> Result<(), Violation> {
-        if let Some(Request::Ending { size, .. }) = self.requests.get_mut(&id) {
+        if let Some(Request::Ending(Ending { size, .. })) = self.requests.get_mut(&id) {
             *size = meta.size;
             return Ok(());
         }
@@ -477,7 +499,7 @@ impl Fetching {
                 let Receiving { meta, incoming, .. } = &**r;
                 (meta.size, incoming.opened(), incoming.written() + incoming.writing(), false)
             }
-            Request::Ending { size, opened, written, writing } => (*size, *opened, written + writing, true),
+            Request::Ending(Ending { size, opened, written, writing, .. }) => (*size, *opened, written + writing, true),
         };
         if used < opened || used > size {
             return Err(Violation("credit accounts differ"));
@@ -578,7 +600,7 @@ impl Fetching {
                 }
             }
             // Written for nothing, and no longer held.
-            (Some(Request::Ending { written, writing, .. }), _) => {
+            (Some(Request::Ending(Ending { written, writing, .. })), _) => {
                 *writing -= len;
                 *written += len;
                 self.max_data_due |= self.grants.release(now, len, rtt);
@@ -603,7 +625,7 @@ impl Fetching {
                 r.incoming.on_write_failed(0);
                 0
             }
-            Some(Request::Ending { written, writing, .. }) => {
+            Some(Request::Ending(Ending { written, writing, .. })) => {
                 *written += *writing;
                 std::mem::take(writing)
             }

@@ -15,7 +15,7 @@ use crate::recovery::{
 };
 use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets, Stepped};
 use crate::suite::{CipherSuite, CryptoError};
-use crate::transfer::{Accepted, ControlReceiver, ControlSender, Violation};
+use crate::transfer::{ANSWER_WINDOW, Accepted, ControlReceiver, ControlSender, REQUEST_WINDOW, Violation};
 use crate::types::RangeSet;
 use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES, RATCHET_LEN, SCRAP};
 use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
@@ -138,7 +138,10 @@ impl Link {
             max_datagram,
             rtt: RttEstimator::new(INITIAL_RTT),
             control_out: ControlSender::default(),
-            control_in: ControlReceiver::default(),
+            control_in: ControlReceiver::new(match sends {
+                Direction::ClientToServer => ANSWER_WINDOW,
+                Direction::ServerToClient => REQUEST_WINDOW,
+            }),
             size: SizeSearch::new(max_datagram),
             filled: false,
             heard: now,

@@ -2,22 +2,24 @@
 
 use super::event::{Closer, Event};
 use super::link::{Draft, Fate, Piece, set_of};
+use super::listings::{Listing, Listings, Made};
 use crate::engine::disk::{DiskReply, DiskRequest, Found};
-use crate::store::{Entry, ListQuery, Meta, Page, StoreError};
+use crate::store::{ListQuery, Meta, Page, StoreError};
 use crate::transfer::{
     Allowance, Block, Content, ControlSender, DEFAULT_BLOCK_LOG2, Geometry, Outgoing, Portion, Violation,
 };
 use crate::types::{Digest, RangeSet, SharePath};
 use crate::wire::frame::{self, SCRAP, ZEROS_LEN};
-use crate::wire::message::{FailCode, MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Message, RequestId, Resume, entry_len};
+use crate::wire::message::{FailCode, Message, RequestId, Resume};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Requests answered at once; more wait unread in the control stream (XFR-4).
 const MAX_ACTIVE: usize = 2048;
-/// Unacknowledged answers beyond which no further message is read (XFR-4).
-const MAX_BACKLOG: usize = 256 * 1024;
-/// Listings made at once. A page is in nobody's credit, so that many at once would be the memory of all of them.
-const MAX_LISTINGS: usize = 8;
+/// Bytes of unacknowledged answers beyond which no further message is read (XFR-4).
+const MAX_BACKLOG: usize = 2 * 1024 * 1024;
+/// Bytes of unacknowledged answers beyond which no listing goes on (XFR-14). Fewer, so that a listing keeps no other
+/// request waiting.
+const MAX_LISTED: usize = 3 * 512 * 1024;
 /// Files open at once.
 const MAX_OPEN: usize = 64;
 // What is worth a DATA frame has room for a ZEROS frame, too.
@@ -46,7 +48,7 @@ pub(super) struct Serving {
     /// Transfers that may have something to send.
     ready: BTreeSet<RequestId>,
     open: usize,
-    listings: usize,
+    listings: Listings,
     allowance: Allowance,
     memory: usize,
     /// Of those, bytes of blocks being read, or read and not yet opened.
@@ -62,7 +64,7 @@ pub(super) struct Serving {
 
 #[derive(Debug)]
 enum Request {
-    Listing { query: ListQuery },
+    Listing(Listing),
     Waiting { path: SharePath, want: Want },
     Opening { path: SharePath, want: Want },
     Sending(Box<Transfer>),
@@ -96,7 +98,7 @@ impl Serving {
             reading: VecDeque::new(),
             ready: BTreeSet::new(),
             open: 0,
-            listings: 0,
+            listings: Listings::default(),
             allowance: Allowance::default(),
             memory: 0,
             ahead: 0,
@@ -113,7 +115,7 @@ impl Serving {
     pub(super) fn has_room(&self, control: &ControlSender) -> bool {
         self.requests.len() < MAX_ACTIVE
             && self.unanswered < MAX_ACTIVE
-            && self.listings < MAX_LISTINGS
+            && self.listings.has_room()
             && control.backlog() <= MAX_BACKLOG
     }
 
@@ -147,13 +149,13 @@ impl Serving {
 
     pub(super) fn handle_message(&mut self, message: Message, control: &mut ControlSender) -> Result<(), Violation> {
         match message {
-            Message::List { id, path, after, limit, recursive } => {
+            Message::List { id, path, after, limit, recursive, pages } => {
                 self.claim(id)?;
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, MAX_PAGE_ENTRIES);
-                let query = ListQuery { path, after, limit, recursive };
-                self.want(DiskRequest::List { id, query: query.clone() });
-                self.listings += 1;
-                self.requests.insert(id, Request::Listing { query });
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let listing = Listing::new(ListQuery { path, after, limit, recursive }, pages);
+                self.want(DiskRequest::List { id, query: listing.query.clone() });
+                self.listings.begin();
+                self.requests.insert(id, Request::Listing(listing));
             }
             Message::Get { id, path, resume } => self.wait(id, path, Want::Content(resume))?,
             Message::Hash { id, path } => self.wait(id, path, Want::Hash)?,
@@ -230,7 +232,7 @@ impl Serving {
         control: &mut ControlSender,
     ) {
         let (path, used) = match self.requests.get(&id) {
-            Some(Request::Listing { query }) => (query.path.clone(), 0),
+            Some(Request::Listing(listing)) => (listing.query.path.clone(), 0),
             Some(Request::Waiting { path, .. } | Request::Opening { path, .. }) => (path.clone(), 0),
             Some(Request::Sending(s)) => (s.path.clone(), s.out.used()),
             None => return,
@@ -254,7 +256,11 @@ impl Serving {
                 }
             }
             Some(Request::Opening { .. }) => self.release(id),
-            Some(Request::Waiting { .. } | Request::Listing { .. }) | None => {}
+            Some(Request::Listing(_)) => {
+                self.listings.drop_request(id);
+                self.wants.push_back(DiskRequest::Release { id });
+            }
+            Some(Request::Waiting { .. }) | None => {}
         }
         // Numbers are never used again, so those left in `waiting` and `reading` are passed over when their turn comes.
         self.schedule();
@@ -303,10 +309,7 @@ impl Serving {
     pub(super) fn handle_disk(&mut self, reply: DiskReply, control: &mut ControlSender) {
         self.unanswered = self.unanswered.saturating_sub(1);
         match reply {
-            DiskReply::Listed { id, result } => {
-                self.listings -= 1;
-                self.on_listed(id, result, control);
-            }
+            DiskReply::Listed { id, result } => self.on_listed(id, result, control),
             DiskReply::Opened { id, result } => self.on_opened(id, result, control),
             DiskReply::Read { id, block, result } => {
                 let Some(Request::Sending(s)) = self.requests.get_mut(&id) else {
@@ -351,25 +354,38 @@ impl Serving {
     }
 
     fn on_listed(&mut self, id: RequestId, result: Result<Page, StoreError>, control: &mut ControlSender) {
-        let Some(Request::Listing { query }) = self.requests.get_mut(&id) else { return };
-        match result {
-            Ok(Page { mut entries, mut more, skipped, named }) => {
-                let fit = fitting(&entries);
-                if fit < entries.len() && skipped > 0 {
-                    // Only the store knows which of them stand behind the cut, and belong to the next page.
-                    query.limit = fit;
-                    let query = query.clone();
-                    self.listings += 1;
-                    return self.want(DiskRequest::List { id, query });
-                }
-                more |= fit < entries.len();
-                entries.truncate(fit);
-                let path = query.path.clone();
+        let Some(Request::Listing(listing)) = self.requests.get_mut(&id) else { return self.listings.end() };
+        match result.map(|page| listing.take(page)) {
+            Ok(Made::TooLong) => {
+                let query = listing.query.clone();
+                self.want(DiskRequest::List { id, query });
+            }
+            Ok(Made::Page { page: Page { entries, more, skipped, named }, is_last }) => {
+                let path = listing.query.path.clone();
                 self.events.push_back(Event::Listed { path, entries: entries.len(), skipped, named });
                 control.send(&Message::Page { id, entries, more, skipped });
-                self.requests.remove(&id);
+                if is_last {
+                    self.listings.end();
+                    self.drop_request(id);
+                } else {
+                    self.listings.wait(id);
+                }
             }
-            Err(e) => self.on_store_error(id, &e, control),
+            Err(e) => {
+                self.listings.end();
+                self.on_store_error(id, &e, control);
+            }
+        }
+    }
+
+    /// Has the next pages of listings made, as far as what was said before has arrived (XFR-14).
+    pub(super) fn list_on(&mut self, control: &ControlSender) {
+        while control.backlog() <= MAX_LISTED {
+            let Some(id) = self.listings.next() else { return };
+            if let Some(Request::Listing(listing)) = self.requests.get(&id) {
+                let query = listing.query.clone();
+                self.want(DiskRequest::List { id, query });
+            }
         }
     }
 
@@ -485,16 +501,6 @@ impl Serving {
             self.schedule();
         }
     }
-}
-
-/// How many of these entries a page can hold, by their length; at least one.
-fn fitting(entries: &[Entry]) -> usize {
-    let mut bytes = 0;
-    let fit = entries.iter().take_while(|entry| {
-        bytes += entry_len(entry);
-        bytes <= MAX_PAGE_BYTES
-    });
-    fit.count().max(1)
 }
 
 fn fail(id: RequestId, code: FailCode, text: &str, used: u64) -> Message {

@@ -83,7 +83,8 @@ fn against_client(script: &[u8]) {
             1 => host.let_disk_wait(false),
             2 if is_open => gets.push((host.get(&format!("f{}", gets.len())), 0)),
             13 if is_open => {
-                host.list(ListQuery { path: SharePath::ROOT, after: None, limit: 10, recursive: true });
+                let query = ListQuery { path: SharePath::ROOT, after: None, limit: 10, recursive: true };
+                host.list(query, u64::from(b) % 4);
             }
             14 if a % 4 == 0 => host.cancel(u64::from(b) % 8),
             // What an honest server may say.
@@ -106,7 +107,9 @@ fn asking(id: u64, what: u8) -> Message {
     let names = ["a", "b", "c", "d/e", "d", "", "x"];
     let path = SharePath::parse(names[usize::from(what) % names.len()]).expect("a name");
     match what / 64 {
-        0 => Message::List { id, path, after: None, limit: u64::from(what), recursive: what.is_multiple_of(2) },
+        0 => {
+            Message::List { id, path, after: None, limit: u64::from(what), recursive: what.is_multiple_of(2), pages: 1 }
+        }
         1 => Message::Unknown { id: Some(id) },
         _ => Message::Get { id, path, resume: None },
     }

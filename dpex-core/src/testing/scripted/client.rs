@@ -103,13 +103,13 @@ impl ClientHost {
         id
     }
 
-    /// Asks for a page.
+    /// Asks for at most so many pages.
     ///
     /// # Panics
     /// If there is no open session.
-    pub fn list(&mut self, query: ListQuery) -> RequestId {
+    pub fn list(&mut self, query: ListQuery, pages: u64) -> RequestId {
         let session = self.session.as_mut().expect("a session");
-        let id = session.list(query).expect("the session is open");
+        let id = session.list(query, pages).expect("the session is open");
         self.unanswered.insert(id);
         self.settle();
         id
@@ -209,7 +209,7 @@ impl ClientHost {
         if let Some(event) = session.poll_event() {
             match &event {
                 Event::Closed(reason) => self.close = Some(reason.clone()),
-                Event::Page { id, .. }
+                Event::Page { id, is_last: true, .. }
                 | Event::Hashed { id, .. }
                 | Event::Finished { id, .. }
                 | Event::Failed { id, .. } => {

@@ -74,7 +74,7 @@ pub enum Outcome {
         /// Its size.
         size: u64,
     },
-    /// A page of a listing.
+    /// A listing: its pages as one.
     Page(Page),
     /// A file has this hash on the server.
     Hashed {
@@ -104,6 +104,8 @@ pub struct ClientHost {
     pub(super) paths: BTreeMap<RequestId, SharePath>,
     pub(super) outcomes: BTreeMap<RequestId, Outcome>,
     pub(super) offers: BTreeMap<RequestId, Meta>,
+    /// What has come so far of listings.
+    pub(super) pages: BTreeMap<RequestId, Page>,
     pub(super) notices: Vec<String>,
     pub(super) key_warnings: u64,
     pub(super) crypto_free_at: Option<std::time::Instant>,
@@ -196,7 +198,17 @@ impl ClientHost {
 
     pub(super) fn on_event(&mut self, event: Event) {
         match event {
-            Event::Page { id, page } => self.end(id, Outcome::Page(page)),
+            Event::Page { id, page, is_last } => {
+                let listed = self.pages.entry(id).or_default();
+                listed.entries.extend(page.entries);
+                listed.skipped += page.skipped;
+                listed.more = page.more;
+                if is_last {
+                    let listed = std::mem::take(listed);
+                    self.pages.remove(&id);
+                    self.end(id, Outcome::Page(listed));
+                }
+            }
             Event::Finished { id, path, root, size } => self.end(id, Outcome::Finished { path, root, size }),
             Event::Failed { id, why } => self.end(id, Outcome::Failed(why)),
             Event::Hashed { id, meta, root } => self.end(id, Outcome::Hashed { meta, root }),

@@ -57,6 +57,7 @@ struct Fields<'a> {
     after: Option<SharePath>,
     limit: Option<u64>,
     recursive: Option<bool>,
+    pages: Option<u64>,
     entries: Option<Vec<Entry>>,
     more: Option<bool>,
     skipped: Option<u64>,
@@ -86,6 +87,7 @@ impl<'a> Fields<'a> {
             "after" => once(&mut self.after, path(d)?),
             "limit" => once(&mut self.limit, d.u64()?),
             "recursive" => once(&mut self.recursive, d.bool()?),
+            "pages" => once(&mut self.pages, d.u64()?),
             "entries" => once(&mut self.entries, entries(d)?),
             "more" => once(&mut self.more, d.bool()?),
             "skipped" => once(&mut self.skipped, d.u64()?),
@@ -117,6 +119,7 @@ impl<'a> Fields<'a> {
                 after: self.after,
                 limit: need(self.limit)?,
                 recursive: need(self.recursive)?,
+                pages: self.pages.unwrap_or(1).max(1),
             },
             "page" => Message::Page {
                 id: need(id)?,

@@ -40,14 +40,17 @@ type Done<W> = Result<(), Error<<W as Write>::Error>>;
 
 fn put<W: Write>(e: &mut Encoder<W>, message: &Message) -> Done<W> {
     match message {
-        Message::List { id, path, after, limit, recursive } => {
-            head(e, "list", *id, 3 + u64::from(after.is_some()))?;
+        Message::List { id, path, after, limit, recursive, pages } => {
+            head(e, "list", *id, 3 + u64::from(after.is_some()) + u64::from(*pages > 1))?;
             put_path(e, "path", path)?;
             if let Some(after) = after {
                 put_path(e, "after", after)?;
             }
             e.str("limit")?.u64(*limit)?;
             e.str("recursive")?.bool(*recursive)?;
+            if *pages > 1 {
+                e.str("pages")?.u64(*pages)?;
+            }
         }
         Message::Page { id, entries, more, skipped } => {
             head(e, "page", *id, 3)?;

@@ -19,8 +19,8 @@ fn samples() -> Vec<Message> {
     let folder = Entry { path: path("a"), kind: EntryKind::Folder(Timestamp::EPOCH) };
     let file = Entry { path: path("a/b"), kind: EntryKind::File(meta(3)) };
     vec![
-        Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 5, recursive: true },
-        Message::List { id: 1, path: path("x"), after: Some(path("x/y")), limit: 5, recursive: false },
+        Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 5, recursive: true, pages: 1 },
+        Message::List { id: 1, path: path("x"), after: Some(path("x/y")), limit: 5, recursive: false, pages: 1 },
         Message::Page { id: 2, entries: vec![folder, file], more: true, skipped: 3 },
         Message::Get { id: 3, path: path("f"), resume: None },
         Message::Get {
