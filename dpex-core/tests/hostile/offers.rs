@@ -232,17 +232,17 @@ fn a_block_larger_than_the_window_widens_it_as_far_as_allowed_and_fails_beyond()
 // XFR-5.
 #[test]
 fn requests_that_still_wait_here_cannot_be_answered() {
-    for message in [None, Some(offer(2100, 5, 20)), Some(fail(2100, 0))] {
+    for message in [None, Some(offer(4100, 5, 20)), Some(fail(4100, 0))] {
         let mut m = BadServer::new();
-        for n in 0..2200 {
+        for n in 0..4200 {
             m.get(&format!("f{n}"));
         }
         m.peer.attend(&mut m.host, 60);
         let asked = m.peer.heard.messages.len();
-        assert_eq!(asked, 2000, "so many are outstanding at once");
+        assert_eq!(asked, 4000, "so many are outstanding at once");
         match &message {
             Some(message) => m.tell(message.clone()),
-            None => m.data(2100, 0, b"x"),
+            None => m.data(4100, 0, b"x"),
         }
         m.assert_closed_for_violation(&format!("{message:?}"));
     }

@@ -133,7 +133,7 @@ fn cancelling_at_every_moment_lets_go_of_everything() {
 
 // XFR-4.
 #[test]
-fn a_million_requests_are_taken_two_thousand_at_a_time_or_not_at_all() {
+fn a_million_requests_are_taken_four_thousand_at_a_time_or_not_at_all() {
     let mut m = BadClient::new();
     m.shelf.put(&path("f"), "x");
     m.host.let_disk_wait(true);

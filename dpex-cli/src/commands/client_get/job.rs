@@ -25,7 +25,7 @@ use crate::ui::{End, Transfer, Transfers};
 
 /// Files under way at once. Small ones are asked for and answered many at a time, so that the path's length counts
 /// once, and the server has something to do while the disk here is waited for.
-const AT_ONCE: usize = 1900;
+const AT_ONCE: usize = 3900;
 /// Comparisons by content at once: each reads a file here and one on the server.
 const COMPARED_AT_ONCE: usize = 8;
 /// How often a file is begun anew that changes while it is sent, or whose part is lost.

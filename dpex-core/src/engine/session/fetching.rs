@@ -17,7 +17,7 @@ use crate::wire::frame;
 use crate::wire::message::{FailCode, MAX_PAGE_ENTRIES, Message, RequestId};
 
 /// Requests outstanding at once; more wait here (XFR-5).
-const MAX_OUTSTANDING: usize = 2000;
+const MAX_OUTSTANDING: usize = 4000;
 /// Buffers of blocks kept for the next ones.
 const IDLE_BUFFERS: usize = 8;
 /// Pieces kept that came before their offer (XFR-11).

@@ -14,7 +14,7 @@ use crate::wire::message::{FailCode, Message, RequestId, Resume};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Requests answered at once; more wait unread in the control stream (XFR-4).
-const MAX_ACTIVE: usize = 2048;
+const MAX_ACTIVE: usize = 4096;
 /// Bytes of unacknowledged answers beyond which no further message is read (XFR-4).
 const MAX_BACKLOG: usize = 2 * 1024 * 1024;
 /// Bytes of unacknowledged answers beyond which no listing goes on (XFR-14). Fewer, so that a listing keeps no other
