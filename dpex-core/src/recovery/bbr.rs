@@ -11,10 +11,10 @@
 //! | Loss is congestion where it exceeds what the path loses by itself (`loss`); the draft allows any path 2 % and answers any loss while it does not probe | Long and radio paths lose more, and a download should not halve for it |
 //! | That loss is made up for by sending more (`loss`) | Else the link would lie idle for as much as it loses |
 //! | Start-up ends after one round without growth if it loses too much and after two if a queue shows, not always three; and at once when an eighth of a flight is lost (`pipe`); its window does not grow while a queue shows | Random loss does not end it, so loss with growth may not; and to a full queue there is nothing to add |
-//! | A probe for bandwidth ends when the queue it makes will be a quarter of the smallest round trip (`cycle`); the draft goes on until it loses or three rounds brought nothing | It seldom overflows a queue; and it favours small shares, so that flows come to share alike |
+//! | A probe for bandwidth ends when the queue it makes will be a quarter of the smallest round trip, or a third of the queue that overflowed the last time (`cycle`); the draft goes on until it loses or three rounds brought nothing | It seldom overflows a queue; and it favours small shares, so that flows come to share alike |
 //! | Bandwidth is what was delivered once a queue has stood for three rounds, and cruising yields to a queue, by a tenth at most, if that helps (`queue`) | Flows that meet do not keep a queue for ever |
 //! | The bound on the flight grows with the flight while no queue does (`cycle`) | The bound that a newcomer's start-up left would else hold it down for minutes |
-//! | After congestion while cruising, the next probe begins with what was left then, and takes one step; a round that lost more than a quarter is believed at once (`cycle`, `bounds`) | A policer lets a burst through again and again |
+//! | After congestion while cruising, the next probe takes one step, and begins with what was left then if more than one round was congested; a round that lost more than a quarter is believed at once (`cycle`, `bounds`) | A policer lets a burst through again and again |
 //! | A round trip seen again to a thirty-second is not looked for (`model`) | A flow alone empties its queue anyway |
 //!
 //! What it does not do: ECN, which the sockets do not report.
@@ -261,6 +261,8 @@ impl Bbr {
         if !self.cycle.probing || !self.exceeds_own_loss(packet.lost, packet.tx_in_flight) {
             return;
         }
+        self.on_overflow();
+        self.on_overflow();
         // Answered once in a probe.
         self.cycle.probing = false;
         self.cycle.too_high = true;

@@ -18,15 +18,19 @@ pub(super) struct Bounds {
     pub(super) bandwidth_for_now: u64,
     /// Bytes in flight, until then.
     pub(super) inflight_for_now: u64,
+    /// In how many rounds since the last one they were lowered.
+    pub(super) lowered: u32,
 }
 
 impl Bounds {
-    pub(super) const NONE: Self = Self { inflight: INFINITE, bandwidth_for_now: INFINITE, inflight_for_now: INFINITE };
+    pub(super) const NONE: Self =
+        Self { inflight: INFINITE, bandwidth_for_now: INFINITE, inflight_for_now: INFINITE, lowered: 0 };
 
     /// A round was congested: what got through is what there is. `bandwidth` and `window` are what they were.
     ///
     /// No round is believed to have lost more than `Beta` leaves, unless it was lossy beyond doubt.
     pub(super) fn lower_for_now(&mut self, round: &Tally, bandwidth: u64, window: u64) {
+        self.lowered = self.lowered.saturating_add(1);
         let beyond_doubt = round.lost > round.settled() / 4 && !round.limited;
         let beta = if beyond_doubt { 0 } else { BETA };
         self.bandwidth_for_now = round.rate.max(percent(self.bandwidth_for_now.min(bandwidth), beta));
@@ -36,6 +40,7 @@ impl Bounds {
     pub(super) fn lift_for_now(&mut self) {
         self.bandwidth_for_now = INFINITE;
         self.inflight_for_now = INFINITE;
+        self.lowered = 0;
     }
 
     /// None of the losses since these bounds was one.

@@ -17,8 +17,10 @@ const MOST_ROUNDS: u64 = 63;
 const ROUNDS_SPREAD: u64 = 16;
 /// Where round trips take no time, probing more often than this only fills the hosts' buffers.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
-/// The queue that a probe may make, as a part of the smallest round trip: a quarter.
+/// The queue that a probe may make, as a part of the smallest round trip: a quarter. And as a part of the queue that
+/// overflowed the last time one did: a third, since what others add comes on top.
 const PROBE_QUEUE: u32 = 4;
+const PROBE_ROOM: u32 = 3;
 /// Growth of the round trip that is noticed: a sixteenth.
 const NOTICED: u32 = 16;
 
@@ -52,6 +54,8 @@ pub(super) struct Cycle {
     /// Round trip and flight when it began to go up.
     from_rtt: Duration,
     from_inflight: u64,
+    /// The queue that the last overflow in a probe has shown.
+    pub(super) room: Option<Duration>,
     /// Growth of the bound on the flight: steps a round trip double.
     up_rounds: u32,
     up_acked: u64,
@@ -72,6 +76,7 @@ impl Cycle {
             ceiling: INFINITE,
             from_rtt: Duration::ZERO,
             from_inflight: 0,
+            room: None,
             up_rounds: 0,
             up_acked: 0,
             acked_per_step: INFINITE,
@@ -118,10 +123,11 @@ impl Bbr {
     }
 
     /// Refills the pipe, with what was learnt since the last probe: if rounds were congested in which the flow did not
-    /// probe, the most that was ever delivered is not what there is, and the next probe goes one step only.
+    /// probe, the most that was ever delivered is not what there is, and the next probe goes one step only. A single such
+    /// round is more likely another flow's probe, which takes nothing away for good.
     pub(super) fn start_refill(&mut self) {
         let overdone = self.bounds.bandwidth_for_now < self.bandwidth.value();
-        if overdone {
+        if overdone && self.bounds.lowered > 1 {
             self.bandwidth.set(self.bounds.bandwidth_for_now);
         }
         let careful = overdone || self.cycle.too_high || self.cycle.precautionary && self.cycle.ceiling != INFINITE;
@@ -196,6 +202,13 @@ impl Bbr {
         self.pipe.full_now
     }
 
+    /// A probe has made the queue overflow: it has no room for more than is in it now.
+    pub(super) fn on_overflow(&mut self) {
+        if let Some(least) = self.min_rtt.value() {
+            self.cycle.room = Some(self.queue.rtt().saturating_sub(least));
+        }
+    }
+
     /// Does the round trip grow in this probe?
     fn sees_queue(&self) -> bool {
         let grown = self.queue.rtt().saturating_sub(self.cycle.from_rtt);
@@ -217,7 +230,9 @@ impl Bbr {
         let now = ack.in_flight.saturating_sub(from).max(then);
         let grown = self.queue.rtt().saturating_sub(self.cycle.from_rtt);
         let grows_to = grown.as_nanos().saturating_mul(u128::from(now)) / u128::from(then);
-        grows_to > (least / PROBE_QUEUE).saturating_add(GRANULARITY).as_nanos()
+        let most = (least / PROBE_QUEUE).saturating_add(GRANULARITY);
+        let fits = self.cycle.room.map_or(most, |room| most.min(room / PROBE_ROOM));
+        grows_to > fits.as_nanos()
     }
 
     /// Follows what acknowledgements say of the last probe. Returns whether it decided what to do next.

@@ -364,6 +364,34 @@ fn going_up_ends_when_the_queue_will_be_a_quarter_of_the_round_trip() {
 }
 
 #[test]
+fn going_up_ends_when_the_queue_will_be_a_third_of_the_one_that_overflowed() {
+    // It will be 12 ms.
+    for (room, ends) in [(None, false), (Some(36), false), (Some(35), true)] {
+        let mut flow = Told::up();
+        flow.bbr.cycle.room = room.map(|room| room * MS);
+        flow.in_flight = BDP + 30_000;
+        let prior = flow.delivered;
+        for _ in 0..4 {
+            flow.now += 6 * MS;
+            flow.ack_of(BDP + 10_000, 10_000, prior, RATE, RTT + 4 * MS);
+        }
+        assert_eq!(flow.bbr.state == State::Down, ends, "{room:?}");
+    }
+}
+
+#[test]
+fn loss_in_a_probe_tells_how_much_fits_into_the_queue_and_other_loss_does_not() {
+    for (is_probing, lost, room) in [(true, 3, Some(6 * MS)), (true, 2, None), (false, 3, None)] {
+        let mut flow = if is_probing { Told::up() } else { Told::cruising() };
+        for _ in 0..3 {
+            flow.ack(MSS, flow.delivered, RATE, RTT + 6 * MS);
+        }
+        flow.lose(lost, 100);
+        assert_eq!(flow.bbr.cycle.room, room, "{is_probing}, {lost} of 100");
+    }
+}
+
+#[test]
 fn going_up_ends_by_loss_that_exceeds_the_paths_own_and_bounds_the_flight() {
     for (lost, ends) in [(2, false), (3, true)] {
         let mut flow = Told::up();
@@ -387,7 +415,7 @@ fn loss_that_the_path_has_anyway_ends_no_probe_and_bounds_nothing() {
 
 // LOS-11.
 #[test]
-fn a_congested_round_while_cruising_leaves_what_got_through_until_the_next_probe() {
+fn congested_rounds_while_cruising_leave_what_got_through_until_the_next_probe_and_for_it() {
     let mut flow = Told::cruising();
     for _ in 0..3 {
         flow.lose(15, 100);
@@ -400,6 +428,20 @@ fn a_congested_round_while_cruising_leaves_what_got_through_until_the_next_probe
     }
     assert_eq!(flow.bbr.bounds.bandwidth_for_now, INFINITE);
     assert!(flow.bbr.bandwidth.value() < RATE, "the next probe begins with what was left");
+}
+
+#[test]
+fn one_congested_round_while_cruising_takes_nothing_away_for_good_but_makes_the_next_probe_careful() {
+    let mut flow = Told::cruising();
+    flow.round(RATE * 4 / 5, RTT);
+    flow.lose(15, 100);
+    flow.round(RATE * 4 / 5, RTT);
+    assert!(flow.bbr.bounds.bandwidth_for_now < RATE, "{:?}", flow.bbr.bounds);
+    while flow.bbr.state != State::Refill {
+        flow.round(RATE * 4 / 5, RTT);
+    }
+    assert_eq!((flow.bbr.bounds.bandwidth_for_now, flow.bbr.bounds.lowered), (INFINITE, 0));
+    assert_eq!((flow.bbr.bandwidth.value(), flow.bbr.cycle.ceiling()), (RATE, RATE));
 }
 
 // LOS-11.
