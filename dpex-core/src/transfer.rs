@@ -4,6 +4,7 @@
 //! comes back as [`Violation`]; what merely cannot be taken now is [`Accepted::No`], and its packet is then not
 //! acknowledged, so that it comes again.
 
+mod blocks;
 mod credit;
 mod geometry;
 mod incoming;

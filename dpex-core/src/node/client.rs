@@ -25,7 +25,7 @@ use crate::wire::message::{MAX_PAGE_ENTRIES, RequestId};
 
 /// How long closing waits for the server to hear what was said last, and for the disk.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Pages of a listing: as many as could have an entry each.
+/// Pages of a listing that are asked for: one more than as many as may have an entry each, so that it ends before they do.
 const MOST_PAGES: u64 = MAX_LISTING as u64 + 1;
 /// How often the server is asked for a sign of life by whoever has work of their own.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -198,9 +198,12 @@ pub struct News {
     pub knock: Option<Secret>,
 }
 
+/// A whole listing: the entries, and how many the server left out.
+type Listed = Result<(Vec<Entry>, u64), ListError>;
+
 #[derive(Debug)]
 enum Command {
-    List(ListQuery, mpsc::UnboundedSender<Result<Page, Failure>>),
+    List(SharePath, bool, oneshot::Sender<Listed>),
     Get(SharePath, Target, Listener),
     Hash(SharePath, oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Probe,
@@ -312,17 +315,9 @@ impl Client {
     /// # Errors
     /// [`ListError`].
     pub async fn list(&self, path: &SharePath, recursive: bool) -> Result<(Vec<Entry>, u64), ListError> {
-        let query = ListQuery { path: path.clone(), after: None, limit: MAX_PAGE_ENTRIES, recursive };
-        let (sender, mut pages) = mpsc::unbounded_channel();
-        let _ = self.commands.send(Command::List(query, sender));
-        let mut listing = Listing::new(path, MAX_LISTING, MAX_LISTING_BYTES);
-        // More than the most that a listing may have on a page each are never asked for, so that it ends before they do.
-        while let Some(page) = pages.recv().await {
-            if !listing.add(page?)? {
-                return Ok(listing.finish());
-            }
-        }
-        Err(Failure::Disconnected.into())
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::List(path.clone(), recursive, reply));
+        answer.await.unwrap_or(Err(Failure::Disconnected.into()))
     }
 
     /// Fetches a file. Any number may be under way at once.
@@ -370,7 +365,7 @@ struct ClientSession {
 }
 
 enum Waiter {
-    List(mpsc::UnboundedSender<Result<Page, Failure>>),
+    List(Listing, oneshot::Sender<Listed>),
     Hash(oneshot::Sender<Result<(Meta, Digest), Failure>>),
     Fetch(Listener),
 }
@@ -386,6 +381,22 @@ impl ClientSession {
     }
 }
 
+impl ClientSession {
+    /// Gathers a page. A listing that nobody waits for, or that is not as it should be, is given up.
+    fn on_page(&mut self, session: &mut Session, id: RequestId, page: Page, is_last: bool) {
+        let Some(Waiter::List(listing, reply)) = self.waiting.get_mut(&id) else { return };
+        let added = if reply.is_closed() { Ok(false) } else { listing.add(page) };
+        if matches!(added, Ok(true)) && !is_last {
+            return;
+        }
+        let Some(Waiter::List(listing, reply)) = self.waiting.remove(&id) else { return };
+        if !is_last {
+            session.cancel(id);
+        }
+        let _ = reply.send(added.map(|_| listing.finish()));
+    }
+}
+
 impl Owner for ClientSession {
     type Command = Command;
 
@@ -395,16 +406,7 @@ impl Owner for ClientSession {
             self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reason.clone());
         }
         match event {
-            Event::Page { id, page, is_last } => {
-                let is_wanted =
-                    matches!(self.waiting.get(&id), Some(Waiter::List(pages)) if pages.send(Ok(page)).is_ok());
-                if is_last || !is_wanted {
-                    self.waiting.remove(&id);
-                }
-                if !is_last && !is_wanted {
-                    session.cancel(id);
-                }
-            }
+            Event::Page { id, page, is_last } => self.on_page(session, id, page, is_last),
             Event::Offered { id, meta, held } => self.tell(session, id, FetchEvent::Offered { meta, held }),
             Event::Hashed { id, meta, root } => {
                 if let Some(Waiter::Hash(reply)) = self.waiting.remove(&id) {
@@ -419,8 +421,8 @@ impl Owner for ClientSession {
             }
             Event::Failed { id, why } => {
                 match self.waiting.remove(&id) {
-                    Some(Waiter::List(reply)) => {
-                        let _ = reply.send(Err(why));
+                    Some(Waiter::List(_, reply)) => {
+                        let _ = reply.send(Err(why.into()));
                     }
                     Some(Waiter::Hash(reply)) => {
                         let _ = reply.send(Err(why));
@@ -451,14 +453,18 @@ impl Owner for ClientSession {
 
     fn on_command(&mut self, now: Instant, session: &mut Session, disk: &mut Disk, command: Option<Command>) {
         match command {
-            Some(Command::List(query, reply)) => match session.list(query, MOST_PAGES) {
-                Some(id) => {
-                    self.waiting.insert(id, Waiter::List(reply));
+            Some(Command::List(path, recursive, reply)) => {
+                let query = ListQuery { path: path.clone(), after: None, limit: MAX_PAGE_ENTRIES, recursive };
+                match session.list(query, MOST_PAGES) {
+                    Some(id) => {
+                        let listing = Listing::new(path, MAX_LISTING, MAX_LISTING_BYTES);
+                        self.waiting.insert(id, Waiter::List(listing, reply));
+                    }
+                    None => {
+                        let _ = reply.send(Err(Failure::Disconnected.into()));
+                    }
                 }
-                None => {
-                    let _ = reply.send(Err(Failure::Disconnected));
-                }
-            },
+            }
             Some(Command::Hash(path, reply)) => match session.hash(path) {
                 Some(id) => {
                     self.waiting.insert(id, Waiter::Hash(reply));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::client::Target;
@@ -25,8 +25,10 @@ pub(super) const PARALLEL: usize = 16;
 /// Content that is hashed on the spot: handing it to another thread costs more.
 const HASH_INLINE: usize = 16 * 1024;
 
-/// A listing that stood for longer is begun anew behind its last name: it may stand in a folder that was taken away.
+/// A listing that was begun longer ago is begun anew behind its last name: it may stand in a folder that was taken away.
 const WALK_LASTS: Duration = Duration::from_secs(5);
+/// Listings that may stand at a time, over all sessions of a node: each holds open folders, and the names in them.
+pub(super) const WALKS: usize = 16;
 
 /// Values of blocks that are remembered together while their file is read.
 const KEPT_TOGETHER: usize = 256;
@@ -43,6 +45,8 @@ pub(super) enum Files {
         store: Arc<dyn FileStore>,
         /// The values of their blocks.
         values: Arc<dyn BlockValues>,
+        /// Room for [`WALKS`].
+        walks: Arc<Semaphore>,
     },
     /// A client's targets, by request.
     Targets(HashMap<RequestId, Target>),
@@ -82,15 +86,22 @@ enum Rest {
 struct Walk {
     /// Behind this name.
     after: Option<SharePath>,
-    /// Since then.
+    /// Begun then.
     since: Instant,
     pages: Box<dyn Pages>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Walk {
-    /// Can it go on with what this asks for?
-    fn is_at(&self, query: &ListQuery) -> bool {
-        self.after == query.after && self.since.elapsed() < WALK_LASTS
+    /// Begins one, if the store walks and there is room for it.
+    fn begin(store: &dyn FileStore, query: &ListQuery, room: &Arc<Semaphore>) -> Option<Self> {
+        let room = Arc::clone(room).try_acquire_owned().ok()?;
+        let pages = store.pages(query)?;
+        Some(Self { after: query.after.clone(), since: Instant::now(), pages, _room: room })
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < WALK_LASTS
     }
 }
 
@@ -173,19 +184,19 @@ impl Disk {
     }
 
     fn list(&mut self, id: RequestId, query: ListQuery) {
-        let Files::Shelf { store, .. } = &self.files else { return };
+        let Files::Shelf { store, walks, .. } = &self.files else { return };
         let (store, replies, permits) = (Arc::clone(store), self.replies.clone(), Arc::clone(&self.permits));
-        let walk = self.walks.insert(id, None).flatten();
+        let (walk, room) = (self.walks.insert(id, None).flatten(), Arc::clone(walks));
         tokio::spawn(async move {
             let _permit = permits.acquire().await;
-            let (result, walk) = list(&*store, &query, walk).await;
+            let (result, walk) = list(&*store, &query, walk, &room).await;
             let rest = walk.map(|walk| (id, Rest::Walk(walk)));
             let _ = replies.send(Answer { reply: DiskReply::Listed { id, result }, rest });
         });
     }
 
     fn open(&mut self, id: RequestId, path: SharePath) {
-        let Files::Shelf { store, values } = &self.files else { return };
+        let Files::Shelf { store, values, .. } = &self.files else { return };
         let (store, values) = (Arc::clone(store), Arc::clone(values));
         self.open.insert(id, None);
         let opening = Opening { path, store, values, task: self.task(id) };
@@ -240,6 +251,13 @@ impl Disk {
     fn tell(&mut self, id: RequestId, job: Job) {
         if let Some(Some(sender)) = self.open.get(&id) {
             let _ = sender.send(job);
+        }
+    }
+
+    /// Lets go of listings that have stood for too long.
+    pub(super) fn tidy(&mut self) {
+        for place in self.walks.values_mut() {
+            place.take_if(|walk| !walk.is_fresh());
         }
     }
 
@@ -369,17 +387,17 @@ async fn list(
     store: &dyn FileStore,
     query: &ListQuery,
     walk: Option<Walk>,
+    room: &Arc<Semaphore>,
 ) -> (Result<Page, StoreError>, Option<Walk>) {
-    let pages = match walk.filter(|walk| walk.is_at(query)) {
-        Some(walk) => Some(walk.pages),
-        None => store.pages(query),
+    let walk = walk.filter(|walk| walk.after == query.after && walk.is_fresh());
+    let Some(mut walk) = walk.or_else(|| Walk::begin(store, query, room)) else {
+        return (store.list(query).await, None);
     };
-    let Some(mut pages) = pages else { return (store.list(query).await, None) };
-    let result = pages.next(query.limit).await;
+    let result = walk.pages.next(query.limit).await;
     let last = result.as_ref().ok().filter(|page| page.more).and_then(|page| page.entries.last());
-    let walk =
-        last.map(|last| last.path.clone()).map(|after| Walk { after: Some(after), since: Instant::now(), pages });
-    (result, walk)
+    walk.after = last.map(|last| last.path.clone());
+    let goes_on = walk.after.is_some();
+    (result, goes_on.then_some(walk))
 }
 
 async fn read(file: &dyn SourceFile, block: Block) -> Result<(Content, Digest), StoreError> {
@@ -555,16 +573,21 @@ mod tests {
 
     /// Asks for the page after each of these, with so much time before, and perhaps lets go before the last one. Every
     /// answer must be right. Says how many listings were begun.
-    async fn listed(goes_on: bool, behind: &[Option<u8>], pause: Duration, let_go: bool) -> usize {
+    async fn listed(goes_on: bool, behind: &[Option<u8>], pause: Duration, let_go: bool, room: usize) -> usize {
         let counting = Arc::new(Counting { goes_on, ..Counting::default() });
         let store = Arc::new(CountingShelf(Arc::clone(&counting)));
-        let files = Files::Shelf { store, values: Arc::new(NoValues) };
+        let walks = Arc::new(Semaphore::new(room));
+        let files = Files::Shelf { store, values: Arc::new(NoValues), walks: Arc::clone(&walks) };
         let (mut disk, mut answers) = Disk::new(files, Arc::new(Semaphore::new(1)));
         for (turn, after) in behind.iter().enumerate() {
             if let_go && turn + 1 == behind.len() {
                 disk.submit(DiskRequest::Release { id: 3 });
             }
             tokio::time::sleep(pause).await;
+            disk.tidy();
+            let is_held = disk.walks.get(&3).is_some_and(Option::is_some);
+            assert_eq!(room - walks.available_permits(), usize::from(is_held), "what does not stand takes no room");
+            assert!(!is_held || pause < WALK_LASTS);
             let query = ListQuery { path: SharePath::ROOT, after: after.map(named), limit: 1, recursive: true };
             disk.submit(DiskRequest::List { id: 3, query });
             let answer = answers.recv().await.expect("an answer");
@@ -581,13 +604,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_listing_goes_on_where_it_stands_if_it_is_asked_to_and_has_not_stood_for_long() {
         let forward = [None, Some(0), Some(1), Some(2), Some(3)];
-        assert_eq!(listed(true, &forward, Duration::ZERO, false).await, 1);
-        assert_eq!(listed(false, &forward, Duration::ZERO, false).await, 5, "a store that cannot");
-        assert_eq!(listed(true, &forward, WALK_LASTS / 2, false).await, 1);
-        assert_eq!(listed(true, &forward, WALK_LASTS, false).await, 5, "too late");
+        assert_eq!(listed(true, &forward, Duration::ZERO, false, 1).await, 1);
+        assert_eq!(listed(false, &forward, Duration::ZERO, false, 1).await, 5, "a store that cannot");
+        assert_eq!(listed(true, &forward, Duration::ZERO, false, 0).await, 5, "no room");
+        assert_eq!(listed(true, &forward, WALK_LASTS / 5, false, 1).await, 1);
+        assert_eq!(listed(true, &forward, WALK_LASTS / 2, false, 1).await, 3, "anew after a while, however it went on");
+        assert_eq!(listed(true, &forward, WALK_LASTS, false, 1).await, 5, "too late");
         // The page before was too long to travel, and was cut or is made again.
-        assert_eq!(listed(true, &[None, Some(0), Some(0), Some(1), None], Duration::ZERO, false).await, 3);
-        assert_eq!(listed(true, &forward, Duration::ZERO, true).await, 2, "let go of");
+        assert_eq!(listed(true, &[None, Some(0), Some(0), Some(1), None], Duration::ZERO, false, 1).await, 3);
+        assert_eq!(listed(true, &forward, Duration::ZERO, true, 1).await, 2, "let go of");
     }
 
     #[test]

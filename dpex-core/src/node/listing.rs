@@ -24,8 +24,9 @@ pub enum ListError {
 }
 
 /// What has come of a listing.
-pub(super) struct Listing<'a> {
-    path: &'a SharePath,
+#[derive(Debug)]
+pub(super) struct Listing {
+    path: SharePath,
     entries: Vec<Entry>,
     skipped: u64,
     bytes: usize,
@@ -33,14 +34,14 @@ pub(super) struct Listing<'a> {
     max_bytes: usize,
 }
 
-impl<'a> Listing<'a> {
+impl Listing {
     /// Nothing yet of what is at `path`.
-    pub(super) fn new(path: &'a SharePath, max_entries: usize, max_bytes: usize) -> Self {
+    pub(super) fn new(path: SharePath, max_entries: usize, max_bytes: usize) -> Self {
         Self { path, entries: Vec::new(), skipped: 0, bytes: 0, max_entries, max_bytes }
     }
 
-    /// The last name so far, after which the next page begins.
-    pub(super) fn last(&self) -> Option<&SharePath> {
+    /// The last name so far.
+    fn last(&self) -> Option<&SharePath> {
         self.entries.last().map(|entry| &entry.path)
     }
 
@@ -48,7 +49,7 @@ impl<'a> Listing<'a> {
     pub(super) fn add(&mut self, page: Page) -> Result<bool, ListError> {
         let mut after = self.last();
         for entry in &page.entries {
-            if after.is_some_and(|last| entry.path <= *last) || !entry.path.starts_with(self.path) {
+            if after.is_some_and(|last| entry.path <= *last) || !entry.path.starts_with(&self.path) {
                 return Err(ListError::Disordered);
             }
             after = Some(&entry.path);
@@ -88,8 +89,7 @@ mod tests {
 
     #[test]
     fn numbers_of_a_server_that_cannot_be_added_end_at_the_largest() {
-        let root = SharePath::ROOT;
-        let mut listing = Listing::new(&root, 10, 100);
+        let mut listing = Listing::new(SharePath::ROOT, 10, 100);
         assert!(listing.add(page(&["a"], u64::MAX)).expect("in order"));
         assert!(listing.add(page(&["b"], u64::MAX)).expect("in order"));
         assert_eq!(listing.finish().1, u64::MAX);
@@ -97,11 +97,10 @@ mod tests {
 
     #[test]
     fn a_listing_ends_at_its_bounds_of_names_and_of_bytes() {
-        let root = SharePath::ROOT;
-        let mut listing = Listing::new(&root, 3, 100);
+        let mut listing = Listing::new(SharePath::ROOT, 3, 100);
         listing.add(page(&["a", "b", "c"], 0)).expect("three may come");
         assert!(matches!(listing.add(page(&["d"], 0)), Err(ListError::TooLong)));
-        let mut listing = Listing::new(&root, 10, 4);
+        let mut listing = Listing::new(SharePath::ROOT, 10, 4);
         listing.add(page(&["aa", "bb"], 0)).expect("four bytes may come");
         assert!(matches!(listing.add(page(&["c"], 0)), Err(ListError::TooLong)));
     }
@@ -110,7 +109,7 @@ mod tests {
     fn a_listing_goes_forward_and_stays_where_it_was_asked_for() {
         let root = SharePath::parse("d").expect("a name");
         for (first, second) in [(&["d/b"], &["d/a"][..]), (&["d/b"], &["d/b"]), (&["d/b"], &["e"]), (&["d/b"], &[])] {
-            let mut listing = Listing::new(&root, 10, 100);
+            let mut listing = Listing::new(root.clone(), 10, 100);
             listing.add(page(first, 0)).expect("in order");
             assert!(matches!(listing.add(page(second, 0)), Err(ListError::Disordered)), "{second:?}");
         }

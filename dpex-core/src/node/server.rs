@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::disk::{Files, PARALLEL};
+use super::disk::{Files, PARALLEL, WALKS};
 use super::moment;
 use super::session::{self, Inbox, Parts};
 use crate::engine::{
@@ -64,6 +64,7 @@ pub struct Server {
     host: Arc<dyn Host>,
     sessions: HashMap<SessionId, Handle>,
     permits: Arc<Semaphore>,
+    walks: Arc<Semaphore>,
     rsa: Arc<Semaphore>,
     notices: (mpsc::UnboundedSender<Notice>, mpsc::UnboundedReceiver<Notice>),
     crypto: (mpsc::UnboundedSender<CryptoDone>, mpsc::UnboundedReceiver<CryptoDone>),
@@ -133,6 +134,7 @@ impl Server {
             host,
             sessions: HashMap::new(),
             permits: Arc::new(Semaphore::new(PARALLEL)),
+            walks: Arc::new(Semaphore::new(WALKS)),
             rsa: Arc::new(Semaphore::new(RSA_PARALLEL)),
             notices: mpsc::unbounded_channel(),
             crypto: mpsc::unbounded_channel(),
@@ -334,7 +336,11 @@ impl Server {
             transport: Arc::clone(&self.transport),
             inbox: receiver,
             commands: commanded,
-            files: Files::Shelf { store: self.host.shelf(person), values: self.host.values() },
+            files: Files::Shelf {
+                store: self.host.shelf(person),
+                values: self.host.values(),
+                walks: Arc::clone(&self.walks),
+            },
             permits: Arc::clone(&self.permits),
         };
         tokio::spawn(async move {

@@ -175,6 +175,7 @@ fn hear(session: &mut Session, disk: &mut Disk, answer: Answer, replies: &mut mp
 /// Hands on what the machine wants of its disk and its owner.
 fn serve<O: Owner>(session: &mut Session, disk: &mut Disk, owner: &mut O) {
     owner.on_turn(now(), session);
+    disk.tidy();
     loop {
         if let Some(request) = session.poll_disk() {
             disk.submit(request);

@@ -262,7 +262,6 @@ impl Bbr {
             return;
         }
         self.on_overflow();
-        self.on_overflow();
         // Answered once in a probe.
         self.cycle.probing = false;
         self.cycle.too_high = true;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::blocks::Blocks;
 use super::{Accepted, Block, Geometry, Grants, RootBuilder, Violation};
 use crate::types::{Buffer, Buffers, Digest, RangeSet};
 
@@ -16,7 +17,7 @@ const MAX_BLOCK_RANGES: usize = 512;
 pub struct Incoming {
     geometry: Geometry,
     buffers: Buffers,
-    partial: BTreeMap<u64, Partial>,
+    partial: Blocks<Partial>,
     /// Of those, the ones whose every byte is here and whose value was told.
     complete: BTreeSet<u64>,
     /// Values told, of blocks not yet handed on.
@@ -116,7 +117,7 @@ impl Incoming {
         Self {
             geometry,
             buffers,
-            partial: BTreeMap::new(),
+            partial: Blocks::new(),
             complete: BTreeSet::new(),
             values: BTreeMap::new(),
             told: RangeSet::new(),
@@ -173,14 +174,12 @@ impl Incoming {
         if self.settled.contains(block.index) {
             return Ok(Accepted::Yes);
         }
-        let partial = match self.partial.entry(block.index) {
-            std::collections::btree_map::Entry::Occupied(e) => e.into_mut(),
-            std::collections::btree_map::Entry::Vacant(e) => {
-                credit.open(block.len as u64)?;
-                self.opened += block.len as u64;
-                e.insert(Partial::new(block.len))
-            }
-        };
+        let opened = &mut self.opened;
+        let partial = self.partial.get_or_insert(block.index, || {
+            credit.open(block.len as u64)?;
+            *opened += block.len as u64;
+            Ok(Partial::new(block.len))
+        })?;
         if partial.have.ranges() >= MAX_BLOCK_RANGES && !partial.have.touches(offset..end) {
             return Ok(Accepted::No);
         }
@@ -204,7 +203,7 @@ impl Incoming {
             return Err(Violation("value of a block told twice"));
         }
         self.values.extend((first..).zip(values.iter().copied()));
-        let full = self.partial.range(first..end).filter(|(_, partial)| partial.is_full()).map(|(index, _)| *index);
+        let full = self.partial.within(first..end).filter(|(_, partial)| partial.is_full()).map(|(index, _)| index);
         self.complete.extend(full);
         Ok(())
     }
@@ -229,7 +228,7 @@ impl Incoming {
     /// The next block that can be verified and written.
     pub fn next_complete(&mut self) -> Option<Complete> {
         let index = self.complete.pop_first()?;
-        let bytes = self.partial.remove(&index)?.into_bytes();
+        let bytes = self.partial.remove(index)?.into_bytes();
         let value = self.values.remove(&index)?;
         let block = self.geometry.block(index)?;
         self.settled.insert(index..index + 1);

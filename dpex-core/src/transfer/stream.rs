@@ -60,6 +60,12 @@ impl ControlSender {
         self.buffer.len()
     }
 
+    /// Bytes not sent, or lost and not sent again.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.unsent.count()
+    }
+
     /// The peer told a limit.
     pub fn raise(&mut self, limit: u64) {
         self.limit = self.limit.max(limit);

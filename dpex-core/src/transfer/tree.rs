@@ -42,7 +42,11 @@ impl RootBuilder {
     /// Tells the value of a block inside the file; each block once.
     pub fn push(&mut self, index: u64, value: Digest) {
         debug_assert!(index >= self.next && index < self.geometry.blocks());
-        self.waiting.insert(index, value);
+        if index != self.next {
+            self.waiting.insert(index, value);
+            return;
+        }
+        self.append(value);
         while let Some(value) = self.waiting.remove(&self.next) {
             self.append(value);
         }

@@ -5,49 +5,39 @@ use std::collections::VecDeque;
 use crate::store::{Entry, ListQuery, Page};
 use crate::wire::message::{MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, RequestId, entry_len};
 
-/// Listings under way at once. A page is in nobody's credit, so that many at once would be the memory of all of them.
+/// Pages made at once. A page is in nobody's credit, so that many at once would be the memory of all of them.
 const MOST: usize = 8;
 
-/// How many listings are under way, and which of them wait to go on.
+/// Which listings wait for their next page, and how many pages are being made.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    /// Those of which a page is being made, also for a request that has ended, and those that wait.
-    count: usize,
-    /// Those that have more pages to come, in the order in which their turns come.
+    /// Also for requests that have ended.
+    making: usize,
+    /// In the order in which their turns come.
     waiting: VecDeque<RequestId>,
 }
 
 impl Listings {
-    pub(super) fn has_room(&self) -> bool {
-        self.count < MOST
-    }
-
-    /// The first page of one is being made.
-    pub(super) fn begin(&mut self) {
-        self.count += 1;
-    }
-
-    /// A page was made, and was the last, or nobody waits for more.
-    pub(super) fn end(&mut self) {
-        self.count -= 1;
-    }
-
-    /// A page was made, and there are more to come.
+    /// One waits for its first page, or for the next.
     pub(super) fn wait(&mut self, id: RequestId) {
         self.waiting.push_back(id);
     }
 
-    /// The next page of one that waits is being made from now on.
+    /// The next one of which a page is made from now on.
     pub(super) fn next(&mut self) -> Option<RequestId> {
-        self.waiting.pop_front()
+        let next = if self.making < MOST { self.waiting.pop_front() } else { None };
+        self.making += usize::from(next.is_some());
+        next
     }
 
-    /// The request ends. If a page of it is being made, it counts until that is.
+    /// A page was made.
+    pub(super) fn on_made(&mut self) {
+        self.making -= 1;
+    }
+
+    /// One ends. If a page of it is being made, that counts until it is.
     pub(super) fn drop_request(&mut self, id: RequestId) {
-        if let Some(at) = self.waiting.iter().position(|waiting| *waiting == id) {
-            self.waiting.remove(at);
-            self.end();
-        }
+        self.waiting.retain(|waiting| *waiting != id);
     }
 }
 
@@ -56,6 +46,8 @@ impl Listings {
 pub(super) struct Listing {
     /// What is on the next page.
     pub(super) query: ListQuery,
+    /// What was asked for as the most on a page.
+    limit: usize,
     /// How many pages may still come.
     pages: u64,
 }
@@ -71,7 +63,8 @@ pub(super) enum Made {
 
 impl Listing {
     pub(super) fn new(query: ListQuery, pages: u64) -> Self {
-        Self { query: ListQuery { limit: query.limit.clamp(1, MAX_PAGE_ENTRIES), ..query }, pages: pages.max(1) }
+        let limit = query.limit.clamp(1, MAX_PAGE_ENTRIES);
+        Self { query: ListQuery { limit, ..query }, limit, pages: pages.max(1) }
     }
 
     /// Takes a page as a store made it.
@@ -85,6 +78,7 @@ impl Listing {
         page.more |= fit < page.entries.len();
         page.entries.truncate(fit);
         self.pages -= 1;
+        self.query.limit = self.limit;
         let last = page.entries.last().filter(|_| page.more && self.pages > 0);
         let is_last = last.is_none();
         if let Some(last) = last {

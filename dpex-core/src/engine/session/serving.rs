@@ -18,8 +18,10 @@ const MAX_ACTIVE: usize = 4096;
 /// Bytes of unacknowledged answers beyond which no further message is read (XFR-4).
 const MAX_BACKLOG: usize = 2 * 1024 * 1024;
 /// Bytes of unacknowledged answers beyond which no listing goes on (XFR-14). Fewer, so that a listing keeps no other
-/// request waiting.
+/// request from being taken.
 const MAX_LISTED: usize = 3 * 512 * 1024;
+/// Bytes of answers not even sent beyond which none goes on either: what else is said comes after them.
+const MAX_UNSENT: u64 = 128 * 1024;
 /// Files open at once.
 const MAX_OPEN: usize = 64;
 // What is worth a DATA frame has room for a ZEROS frame, too.
@@ -113,10 +115,7 @@ impl Serving {
 
     /// May another message be read?
     pub(super) fn has_room(&self, control: &ControlSender) -> bool {
-        self.requests.len() < MAX_ACTIVE
-            && self.unanswered < MAX_ACTIVE
-            && self.listings.has_room()
-            && control.backlog() <= MAX_BACKLOG
+        self.requests.len() < MAX_ACTIVE && self.unanswered < MAX_ACTIVE && control.backlog() <= MAX_BACKLOG
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -153,9 +152,9 @@ impl Serving {
                 self.claim(id)?;
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let listing = Listing::new(ListQuery { path, after, limit, recursive }, pages);
-                self.want(DiskRequest::List { id, query: listing.query.clone() });
-                self.listings.begin();
                 self.requests.insert(id, Request::Listing(listing));
+                self.listings.wait(id);
+                self.list_on(control);
             }
             Message::Get { id, path, resume } => self.wait(id, path, Want::Content(resume))?,
             Message::Hash { id, path } => self.wait(id, path, Want::Hash)?,
@@ -354,38 +353,34 @@ impl Serving {
     }
 
     fn on_listed(&mut self, id: RequestId, result: Result<Page, StoreError>, control: &mut ControlSender) {
-        let Some(Request::Listing(listing)) = self.requests.get_mut(&id) else { return self.listings.end() };
+        self.listings.on_made();
+        let Some(Request::Listing(listing)) = self.requests.get_mut(&id) else { return };
         match result.map(|page| listing.take(page)) {
-            Ok(Made::TooLong) => {
-                let query = listing.query.clone();
-                self.want(DiskRequest::List { id, query });
-            }
+            Ok(Made::TooLong) => self.listings.wait(id),
             Ok(Made::Page { page: Page { entries, more, skipped, named }, is_last }) => {
                 let path = listing.query.path.clone();
                 self.events.push_back(Event::Listed { path, entries: entries.len(), skipped, named });
                 control.send(&Message::Page { id, entries, more, skipped });
                 if is_last {
-                    self.listings.end();
                     self.drop_request(id);
                 } else {
                     self.listings.wait(id);
                 }
             }
-            Err(e) => {
-                self.listings.end();
-                self.on_store_error(id, &e, control);
-            }
+            Err(e) => self.on_store_error(id, &e, control),
         }
     }
 
     /// Has the next pages of listings made, as far as what was said before has arrived (XFR-14).
     pub(super) fn list_on(&mut self, control: &ControlSender) {
-        while control.backlog() <= MAX_LISTED {
+        while control.backlog() <= MAX_LISTED && control.unsent() <= MAX_UNSENT {
             let Some(id) = self.listings.next() else { return };
-            if let Some(Request::Listing(listing)) = self.requests.get(&id) {
-                let query = listing.query.clone();
-                self.want(DiskRequest::List { id, query });
-            }
+            let Some(Request::Listing(listing)) = self.requests.get(&id) else {
+                self.listings.on_made();
+                continue;
+            };
+            let query = listing.query.clone();
+            self.want(DiskRequest::List { id, query });
         }
     }
 

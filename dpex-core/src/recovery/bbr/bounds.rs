@@ -18,7 +18,7 @@ pub(super) struct Bounds {
     pub(super) bandwidth_for_now: u64,
     /// Bytes in flight, until then.
     pub(super) inflight_for_now: u64,
-    /// In how many rounds since the last one they were lowered.
+    /// In how many rounds since the last one the two were lowered.
     pub(super) lowered: u32,
 }
 
@@ -30,8 +30,8 @@ impl Bounds {
     ///
     /// No round is believed to have lost more than `Beta` leaves, unless it was lossy beyond doubt.
     pub(super) fn lower_for_now(&mut self, round: &Tally, bandwidth: u64, window: u64) {
-        self.lowered = self.lowered.saturating_add(1);
         let beyond_doubt = round.lost > round.settled() / 4 && !round.limited;
+        self.lowered = self.lowered.saturating_add(1);
         let beta = if beyond_doubt { 0 } else { BETA };
         self.bandwidth_for_now = round.rate.max(percent(self.bandwidth_for_now.min(bandwidth), beta));
         self.inflight_for_now = round.delivered.max(percent(self.inflight_for_now.min(window), beta));
@@ -45,6 +45,7 @@ impl Bounds {
 
     /// None of the losses since these bounds was one.
     pub(super) fn restore(&mut self, before: &Self) {
+        self.lowered = self.lowered.min(before.lowered);
         self.inflight = self.inflight.max(before.inflight);
         self.bandwidth_for_now = self.bandwidth_for_now.max(before.bandwidth_for_now);
         self.inflight_for_now = self.inflight_for_now.max(before.inflight_for_now);

@@ -21,6 +21,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// overflowed the last time one did: a third, since what others add comes on top.
 const PROBE_QUEUE: u32 = 4;
 const PROBE_ROOM: u32 = 3;
+/// What that queue is supposed to hold more after each probe that overflowed none: an eighth.
+const ROOM_GROWS: u32 = 8;
 /// Growth of the round trip that is noticed: a sixteenth.
 const NOTICED: u32 = 16;
 
@@ -169,6 +171,8 @@ impl Bbr {
     fn go_up(&mut self, now: Instant, ack: &AckEvent, sample: Sample) {
         if self.is_time_to_go_down(ack, sample) {
             self.cycle.too_high = false;
+            // Found out anew before long: it may have been a burst of others, or the path may be another.
+            self.cycle.room = self.cycle.room.map(|room| room.saturating_add(room / ROOM_GROWS));
             self.start_down(now);
         }
     }
@@ -204,8 +208,9 @@ impl Bbr {
 
     /// A probe has made the queue overflow: it has no room for more than is in it now.
     pub(super) fn on_overflow(&mut self) {
-        if let Some(least) = self.min_rtt.value() {
-            self.cycle.room = Some(self.queue.rtt().saturating_sub(least));
+        let rtt = self.queue.rtt();
+        if let Some(least) = self.min_rtt.value().filter(|_| self.min_rtt.shows_queue(rtt)) {
+            self.cycle.room = Some(rtt.saturating_sub(least));
         }
     }
 

@@ -381,13 +381,15 @@ fn going_up_ends_when_the_queue_will_be_a_third_of_the_one_that_overflowed() {
 
 #[test]
 fn loss_in_a_probe_tells_how_much_fits_into_the_queue_and_other_loss_does_not() {
-    for (is_probing, lost, room) in [(true, 3, Some(6 * MS)), (true, 2, None), (false, 3, None)] {
+    for (is_probing, lost, queue, room) in
+        [(true, 3, 8, Some(8 * MS)), (true, 3, 7, None), (true, 2, 8, None), (false, 3, 8, None)]
+    {
         let mut flow = if is_probing { Told::up() } else { Told::cruising() };
         for _ in 0..3 {
-            flow.ack(MSS, flow.delivered, RATE, RTT + 6 * MS);
+            flow.ack(MSS, flow.delivered, RATE, RTT + queue * MS);
         }
         flow.lose(lost, 100);
-        assert_eq!(flow.bbr.cycle.room, room, "{is_probing}, {lost} of 100");
+        assert_eq!(flow.bbr.cycle.room, room, "{is_probing}, {lost} of 100, {queue} ms");
     }
 }
 
