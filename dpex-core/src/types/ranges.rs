@@ -1,129 +1,133 @@
 //! A set of `u64` kept as sorted, disjoint, non-adjacent half-open ranges.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
+
+use smallvec::SmallVec;
 
 /// A set of integers as ranges: received packet numbers, bytes still to send, blocks held.
 ///
-/// Its memory is proportional to [`RangeSet::ranges`]; whoever lets a peer grow one bounds that number.
+/// Its memory is proportional to [`RangeSet::ranges`], and none of its own for one range, which is what most sets are.
+/// Ranges come and go at the ends, nearly always; elsewhere a change costs a move of those behind it. Whoever lets a peer
+/// grow a set bounds the number of its ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RangeSet(BTreeMap<u64, u64>);
+pub struct RangeSet(SmallVec<[(u64, u64); 1]>);
 
 impl RangeSet {
     /// The empty set.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(BTreeMap::new())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a range, joining what it touches. Returns how many integers were new.
     pub fn insert(&mut self, range: Range<u64>) -> u64 {
-        if range.is_empty() {
+        let Range { start, end } = range;
+        if start >= end {
             return 0;
         }
-        let Range { mut start, mut end } = range;
-        let asked = end - start;
         // What comes in order makes the highest range longer.
-        if let Some(mut last) = self.0.last_entry()
-            && *last.key() <= start
-            && *last.get() >= start
+        if let Some((s, e)) = self.0.last_mut()
+            && *s <= start
+            && *e >= start
         {
-            let before = *last.get();
-            *last.get_mut() = before.max(end);
+            let before = *e;
+            *e = before.max(end);
             return end.saturating_sub(before);
         }
-        let mut known = 0;
-        if let Some((&s, &e)) = self.0.range(..=start).next_back() {
-            if e >= end {
-                return 0;
-            }
-            if e >= start {
-                start = s;
-            }
-        }
-        while let Some((&s, &e)) = self.0.range(start..=end).next() {
-            known += e.min(range.end).saturating_sub(s.max(range.start));
-            end = end.max(e);
-            self.0.remove(&s);
-        }
-        self.0.insert(start, end);
-        asked - known
+        let from = self.0.partition_point(|&(_, e)| e < start);
+        let until = self.0.partition_point(|&(s, _)| s <= end);
+        let touched = &self.0[from..until];
+        let (Some(first), Some(last)) = (touched.first(), touched.last()) else {
+            self.0.insert(from, (start, end));
+            return end - start;
+        };
+        let joined = (first.0.min(start), last.1.max(end));
+        let known: u64 = touched.iter().map(|&(s, e)| e.min(end).saturating_sub(s.max(start))).sum();
+        self.0[from] = joined;
+        self.0.drain(from + 1..until);
+        end - start - known
     }
 
     /// Takes a range out.
     pub fn remove(&mut self, range: Range<u64>) {
-        if range.is_empty() {
+        let Range { start, end } = range;
+        if start >= end {
             return;
         }
-        if let Some((&s, &e)) = self.0.range(..range.start).next_back()
-            && e > range.start
-        {
-            self.0.insert(s, range.start);
-            if e > range.end {
-                self.0.insert(range.end, e);
+        let mut from = self.0.partition_point(|&(_, e)| e <= start);
+        let until = self.0.partition_point(|&(s, _)| s < end);
+        let touched = &self.0[from..until];
+        let (Some(&(s, _)), Some(&(_, e))) = (touched.first(), touched.last()) else { return };
+        let (left, right) = ((s < start).then_some((s, start)), (e > end).then_some((end, e)));
+        for kept in left.into_iter().chain(right) {
+            if from < until {
+                self.0[from] = kept;
+            } else {
+                self.0.insert(from, kept);
             }
+            from += 1;
         }
-        while let Some((&s, &e)) = self.0.range(range.start..range.end).next() {
-            self.0.remove(&s);
-            if e > range.end {
-                self.0.insert(range.end, e);
-            }
-        }
+        self.0.drain(from.min(until)..until);
+    }
+
+    /// The highest range that begins at or before this.
+    fn at(&self, value: u64) -> Option<(u64, u64)> {
+        let behind = self.0.partition_point(|&(s, _)| s <= value);
+        self.0[..behind].last().copied()
     }
 
     /// Is the integer in the set?
     #[must_use]
     pub fn contains(&self, value: u64) -> bool {
-        self.0.range(..=value).next_back().is_some_and(|(_, &e)| e > value)
+        self.at(value).is_some_and(|(_, e)| e > value)
     }
 
     /// Is the whole range in the set? True for an empty range.
     #[must_use]
     pub fn covers(&self, range: Range<u64>) -> bool {
-        range.is_empty() || self.0.range(..=range.start).next_back().is_some_and(|(_, &e)| e >= range.end)
+        range.is_empty() || self.at(range.start).is_some_and(|(_, e)| e >= range.end)
     }
 
     /// Would inserting the range join it to one that is there, or change nothing?
     #[must_use]
     pub fn touches(&self, range: Range<u64>) -> bool {
-        range.is_empty() || self.0.range(..=range.end).next_back().is_some_and(|(_, &e)| e >= range.start)
+        range.is_empty() || self.at(range.end).is_some_and(|(_, e)| e >= range.start)
     }
 
     /// The lowest range.
     #[must_use]
     pub fn first(&self) -> Option<Range<u64>> {
-        self.0.first_key_value().map(|(&s, &e)| s..e)
+        self.0.first().map(|&(s, e)| s..e)
     }
 
     /// The highest range.
     #[must_use]
     pub fn last(&self) -> Option<Range<u64>> {
-        self.0.last_key_value().map(|(&s, &e)| s..e)
+        self.0.last().map(|&(s, e)| s..e)
     }
 
     /// Takes out and returns at most `most` integers from the front of the lowest range.
     pub fn take_front(&mut self, most: u64) -> Option<Range<u64>> {
-        let Range { start, end } = self.first()?;
-        let cut = end.min(start.saturating_add(most));
-        self.0.remove(&start);
-        if cut < end {
-            self.0.insert(cut, end);
+        let (s, e) = self.0.first_mut()?;
+        let (start, cut) = (*s, (*e).min(s.saturating_add(most)));
+        if cut < *e {
+            *s = cut;
+        } else {
+            self.0.remove(0);
         }
         Some(start..cut)
     }
 
     /// The parts of `range` that are in the set, lowest first.
     pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-        let first = self.0.range(..=range.start).next_back().map_or(range.start, |(&s, _)| s);
-        self.0
-            .range(first..range.end.max(first))
-            .map(move |(&s, &e)| s.max(range.start)..e.min(range.end))
-            .filter(|r| !r.is_empty())
+        let from = self.0.partition_point(|&(_, e)| e <= range.start);
+        let begun = self.0[from..].iter().take_while(move |(s, _)| *s < range.end);
+        begun.map(move |&(s, e)| s.max(range.start)..e.min(range.end)).filter(|r| !r.is_empty())
     }
 
     /// The ranges, lowest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> {
-        self.0.iter().map(|(&s, &e)| s..e)
+        self.0.iter().map(|&(s, e)| s..e)
     }
 
     /// How many ranges it takes to write the set down.
