@@ -97,7 +97,7 @@ fn messages() -> Vec<Message> {
     let entries = [(path("a"), EntryKind::Folder(Timestamp::EPOCH)), (path("a/b.txt"), EntryKind::File(meta))];
     vec![
         Message::List { id: 0, path: SharePath::ROOT, after: None, limit: 1000, recursive: true, pages: 1 },
-        Message::List { id: 1, path: path("a/b"), after: Some(path("a/b/é")), limit: 1, recursive: false, pages: 1 },
+        Message::List { id: 1, path: path("a/b"), after: Some(path("a/b/é")), limit: 1, recursive: false, pages: 9 },
         Message::Page { id: 0, entries: Vec::new(), more: false, skipped: 0 },
         Message::Page {
             id: 1,

@@ -309,8 +309,9 @@ impl Client {
         answer.await.unwrap_or(Err(Failure::Disconnected))
     }
 
-    /// A whole listing. Its pages come one after the other, as fast as the path takes them. Returns the entries and how many the server left out, because it could not
-    /// read them or their names cannot travel: a number of the server's own, and not checked.
+    /// A whole listing. Its pages come one after the other, as fast as the path takes them. Returns the entries and how
+    /// many the server left out, because it could not read them or their names cannot travel: a number of the server's
+    /// own, and not checked.
     ///
     /// # Errors
     /// [`ListError`].
