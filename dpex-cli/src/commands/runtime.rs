@@ -45,6 +45,17 @@ fn allow_descriptors() {
         // Fewer do as well, more slowly.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
     }
+    make_room_for_descriptors();
+}
+
+/// Linux doubles a process's table of descriptors when it is full, and with several threads that takes ten milliseconds and
+/// more each time, in which nobody can open anything. Before there are threads it takes none.
+fn make_room_for_descriptors() {
+    let most = getrlimit(Resource::Nofile).current.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if let Some(last) = i32::try_from(most).ok().and_then(|most| most.checked_sub(1)) {
+        // The copy is closed at once; the table stays as long as that.
+        let _ = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), last);
+    }
 }
 
 /// Connects, works, and takes leave of the server. Ctrl-C, or being told to terminate, ends each of them half-way; the
