@@ -34,7 +34,7 @@ pub use event::{CloseReason, Closer, Event, Failure};
 pub use serving::Sending;
 
 use fetching::Fetching;
-use link::{Draft, Fate, Link, Piece};
+use link::{Asks, Draft, Fate, Link, Piece};
 use serving::Serving;
 
 /// Silence after which a side that waits for something asks whether the other is there (SES-6).
@@ -135,19 +135,19 @@ impl Session {
         self.link.on_heard_from(now, from, opened.pn, packet.len());
         let payload = packet.get(opened.payload).unwrap_or_default();
         match self.handle_frames(now, from, payload) {
-            Ok((Accepted::Yes, eliciting)) => self.link.on_taken(now, opened.pn, eliciting),
+            Ok((Accepted::Yes, asks)) => self.link.on_taken(now, opened.pn, asks),
             Ok((Accepted::No, _)) => {}
             Err(violation) => self.close(now, CloseCode::Protocol, violation.0),
         }
         self.read_messages(now);
     }
 
-    fn handle_frames(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) -> Result<(Accepted, bool), Violation> {
+    fn handle_frames(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) -> Result<(Accepted, Asks), Violation> {
         let mut r = Reader::new(payload);
-        let (mut accepted, mut eliciting) = (Accepted::Yes, false);
+        let (mut accepted, mut asks) = (Accepted::Yes, Asks::Nothing);
         while !r.is_empty() {
             let frame = frame::read(&mut r).map_err(|_| Violation("malformed frame"))?;
-            eliciting |= frame.is_eliciting();
+            asks = asks.max(Asks::of(&frame));
             if self.handle_frame(now, from, frame)? == Accepted::No {
                 accepted = Accepted::No;
             }
@@ -155,7 +155,7 @@ impl Session {
                 break;
             }
         }
-        Ok((accepted, eliciting))
+        Ok((accepted, asks))
     }
 
     // FRM-7, FRM-8.
@@ -544,6 +544,13 @@ impl Session {
             Upper::Client(_) => None,
         };
         serving.into_iter().flat_map(Serving::sending)
+    }
+
+    /// Asked: let it be known as soon as may be that everything said on the control stream has arrived.
+    pub fn flush(&mut self) {
+        if self.state == State::Open && !self.is_flushed() {
+            self.link.hurry();
+        }
     }
 
     /// Shows: everything said on the control stream has arrived.

@@ -483,7 +483,10 @@ impl Owner for ClientSession {
                     self.waiting.insert(id, Waiter::Fetch(listener));
                 }
             }
-            Some(Command::Close(time, done)) => self.closing = Some((now + time, done)),
+            Some(Command::Close(time, done)) => {
+                session.flush();
+                self.closing = Some((now + time, done));
+            }
             None => session.close(now, CloseCode::Ok, ""),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The policy (PROTOCOL.md, section 7): every second ack-eliciting packet while fewer than 100 arrive in a round
 //! trip; above that about eight acknowledgements a round trip, and one every 64 packets at least; at once for the first
-//! packet and whenever a gap opens or is filled; never later than [`MAX_ACK_DELAY`].
+//! packet, whenever a gap opens or is filled, and when asked; never later than [`MAX_ACK_DELAY`].
 //!
 //! Replay is not judged here: a number may come twice and counts once.
 
@@ -90,6 +90,11 @@ impl Received {
         self.at_once |= !in_order || self.owed >= self.arrivals.tolerance();
         let due = now + self.arrivals.patience(rtt);
         self.deadline = Some(self.deadline.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// The packet that came last asks to be acknowledged at once.
+    pub fn hurry(&mut self) {
+        self.at_once |= self.owed > 0;
     }
 
     /// Is an acknowledgement due at once, even alone in a packet? (LOS-2)

@@ -298,6 +298,13 @@ impl World {
         }
     }
 
+    /// Has the server say at once what of the client's words has arrived.
+    pub fn flush(&mut self, client: ClientId) {
+        if let Some(session) = self[client].session_mut() {
+            session.flush();
+        }
+    }
+
     /// For how long a client has heard nothing in its session.
     #[must_use]
     pub fn silence(&self, client: ClientId) -> Option<Duration> {

@@ -87,6 +87,29 @@ fn a_client_that_is_done_says_so_and_the_server_lets_go_at_once() {
     });
 }
 
+// LOS-2.
+#[test]
+fn who_asks_whether_the_server_has_heard_knows_after_one_round_trip() {
+    sweep(SEEDS, |seed| {
+        let mut world = World::new(seed);
+        // So fast that nothing takes any time but the way; and the server has nothing to say for a while.
+        let link = LinkConfig { rate: 1 << 30, queue: 10_000 * KIB, ..ordinary(world.rng()) };
+        world.server_mut().disk_mut().latency = Duration::from_secs(5);
+        let client = world.client(&link);
+        let path = shelve(&world, "file", 50 * KIB);
+        world.connected(client);
+        world.run_for(Duration::from_secs(1));
+        world.get(client, &path, None).expect("connected");
+        let asked = world.elapsed();
+        world.flush(client);
+        let flushed = |world: &World| world[client].session().is_some_and(|session| session.is_flushed());
+        assert!(!flushed(&world));
+        assert!(world.run_until(Duration::from_secs(10), flushed), "{world:?}");
+        let took = world.elapsed() - asked;
+        assert!(took < link.delay * 2 + Duration::from_millis(5), "{took:?}\n{world:?}");
+    });
+}
+
 // SES-6.
 #[test]
 fn a_session_in_which_nothing_is_asked_is_kept_by_an_owner_that_asks_for_signs_of_life() {

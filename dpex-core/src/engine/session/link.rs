@@ -17,7 +17,7 @@ use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, Sessi
 use crate::suite::{CipherSuite, CryptoError};
 use crate::transfer::{ANSWER_WINDOW, Accepted, ControlReceiver, ControlSender, REQUEST_WINDOW, Violation};
 use crate::types::RangeSet;
-use crate::wire::frame::{self, CONTROL_OVERHEAD, MAX_ACK_RANGES, RATCHET_LEN, SCRAP};
+use crate::wire::frame::{self, CONTROL_OVERHEAD, Frame, MAX_ACK_RANGES, RATCHET_LEN, SCRAP};
 use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
 
 /// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
@@ -103,6 +103,8 @@ pub(super) struct Link {
     pacer: Pacer,
     probes: usize,
     ping: bool,
+    /// What was said so far is to be acknowledged at once.
+    hurry: bool,
     path_response: Option<[u8; 8]>,
     max_control_due: bool,
     /// Something waits for the pacer until then.
@@ -113,6 +115,26 @@ pub(super) struct Link {
     starved: bool,
     /// Bytes of UDP payload sent in all.
     pub(super) sent_bytes: u64,
+}
+
+/// How soon a packet is to be acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asks {
+    /// Not at all by itself.
+    Nothing,
+    /// With others.
+    Soon,
+    AtOnce,
+}
+
+impl Asks {
+    pub(super) fn of(frame: &Frame<'_>) -> Self {
+        match frame {
+            Frame::Ping => Self::AtOnce,
+            frame if frame.is_eliciting() => Self::Soon,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 /// Whether eliciting frames may go into the next packet.
@@ -157,6 +179,7 @@ impl Link {
             pacer: Pacer::new(now),
             probes: 0,
             ping: false,
+            hurry: false,
             path_response: None,
             max_control_due: false,
             paced_until: None,
@@ -221,8 +244,11 @@ impl Link {
     }
 
     /// An opened packet's content was taken: it will be acknowledged.
-    pub(super) fn on_taken(&mut self, now: Instant, pn: u64, eliciting: bool) {
-        self.received.on_packet(now, pn, eliciting, self.rtt.smoothed());
+    pub(super) fn on_taken(&mut self, now: Instant, pn: u64, asks: Asks) {
+        self.received.on_packet(now, pn, asks != Asks::Nothing, self.rtt.smoothed());
+        if asks == Asks::AtOnce {
+            self.received.hurry();
+        }
     }
 
     /// Handles an acknowledgement. `settle` is told each piece and whether it arrived.
@@ -386,6 +412,15 @@ impl Link {
         self.ping = true;
     }
 
+    /// Asks for a PING behind what has been said on the control stream, so that it is acknowledged at once (LOS-2).
+    pub(super) fn hurry(&mut self) {
+        self.hurry = true;
+    }
+
+    fn is_hurry_due(&self) -> bool {
+        self.hurry && !self.control_out.has_unsent()
+    }
+
     /// Messages were read: is a new limit to be told?
     pub(super) fn on_control_read(&mut self) {
         if self.control_in.new_limit().is_some() {
@@ -437,6 +472,7 @@ impl Link {
     /// Has this half anything of its own that must be acknowledged?
     fn has_eliciting(&self) -> bool {
         self.ping
+            || self.is_hurry_due()
             || self.path_response.is_some()
             || self.max_control_due
             || self.ratchet.is_due()
@@ -621,8 +657,10 @@ impl Link {
     }
 
     fn put_ping(&mut self, draft: &mut Draft<'_>) {
+        let hurry = self.is_hurry_due() && draft.room() > 0;
+        self.hurry &= !hurry;
         let owed = std::mem::take(&mut self.ping) || self.probes > 0;
-        if owed && !draft.eliciting && draft.room() > 0 {
+        if hurry || owed && !draft.eliciting && draft.room() > 0 {
             frame::put_ping(draft.out);
             draft.eliciting = true;
         }

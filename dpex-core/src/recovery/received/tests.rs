@@ -102,6 +102,19 @@ fn a_gap_is_told_when_it_opens_and_when_it_is_filled() {
     assert_eq!(received.ack(now, 9).expect("four").ranges, vec![0..4]);
 }
 
+// LOS-2.
+#[test]
+fn what_is_asked_for_is_told_at_once() {
+    let now = Instant::now();
+    let mut received = settled(now);
+    received.hurry();
+    assert!(!received.ack_now(), "nothing is owed");
+    received.on_packet(now, 1, true, RTT);
+    received.hurry();
+    assert!(received.ack_now());
+    assert_eq!(received.ack(now, 9).expect("two").ranges, vec![0..2]);
+}
+
 #[test]
 fn a_repeated_packet_is_no_news() {
     let now = Instant::now();
