@@ -22,11 +22,11 @@ use crate::types::{Digest, SharePath};
 
 /// Files up to this size, in bytes, are read when they are opened.
 const WHOLE: u64 = 64 * 1024;
-/// Files in a batch: all that came while the workers were busy, so that the slower a disk is, the more share a wait for
-/// it.
-const MOST: usize = 1000;
-/// Files that are not kept waiting for more.
-const PLENTY: usize = 512;
+/// Files in a batch: what came while the workers were busy, so that the slower a disk is, the more share a wait for it; and
+/// no more than one worker's share of all that is left, so that in the end they are done together.
+const MOST: usize = 500;
+/// Files that are not kept waiting for more, and are not worth sharing.
+const FEW: usize = 128;
 /// Batches at a time: one waits for the disk, one gets its names, while the next is hashed and written.
 const WORKERS: usize = 3;
 /// How long a batch that is not full waits for what is expected. A disk takes as long to make anything durable.
@@ -138,26 +138,25 @@ where
 
 /// The next batch; empty if none will come.
 async fn gather<T: Gathered>(queue: &mut mpsc::UnboundedReceiver<T>, expected: &AtomicUsize) -> Vec<T> {
-    let mut batch = Vec::new();
-    queue.recv_many(&mut batch, MOST).await;
-    let (begun, mut weight) = (Instant::now(), batch.iter().map(T::weight).sum::<usize>());
-    let wants_more = |batch: &Vec<T>, weight: usize| {
-        !batch.is_empty()
-            && batch.len() < PLENTY
-            && weight < ENOUGH
-            && expected.load(Ordering::Relaxed) > 0
-            && begun.elapsed() < PATIENCE
-    };
-    // Looked at now and then, and not at each that comes: that would be a wakeup for each.
-    while wants_more(&batch, weight) {
-        sleep(GLANCE).await;
-        while batch.len() < MOST {
+    let Some(first) = queue.recv().await else { return Vec::new() };
+    let begun = Instant::now();
+    let left = 1 + queue.len() + expected.load(Ordering::Relaxed);
+    let most = (left / WORKERS).clamp(FEW, MOST);
+    let mut weight = first.weight();
+    let mut batch = vec![first];
+    loop {
+        while batch.len() < most {
             let Ok(item) = queue.try_recv() else { break };
             weight += item.weight();
             batch.push(item);
         }
+        let is_expected = expected.load(Ordering::Relaxed) > 0;
+        if batch.len() >= FEW || weight >= ENOUGH || !is_expected || begun.elapsed() >= PATIENCE {
+            return batch;
+        }
+        // Looked at now and then, and not at each that comes: that would be a wakeup for each.
+        sleep(GLANCE).await;
     }
-    batch
 }
 
 /// Cuts a batch where the store changes.
@@ -302,13 +301,18 @@ mod tests {
         assert_eq!(gathered(100, 9, ENOUGH).await, (1, Duration::ZERO));
     }
 
+    fn queue_of(items: usize) -> (mpsc::UnboundedSender<Item>, mpsc::UnboundedReceiver<Item>) {
+        let (sender, queue) = mpsc::unbounded_channel();
+        for _ in 0..items {
+            sender.send(Item(0)).unwrap_or_else(|_| unreachable!("it is open"));
+        }
+        (sender, queue)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn many_files_are_not_kept_waiting_and_take_along_what_has_come() {
-        for (items, taken, waits) in [(PLENTY - 1, PLENTY - 1, true), (PLENTY, PLENTY, false), (MOST, MOST, false)] {
-            let (sender, mut queue) = mpsc::unbounded_channel();
-            for _ in 0..items {
-                sender.send(Item(0)).unwrap_or_else(|_| unreachable!("it is open"));
-            }
+        for (items, taken, waits) in [(FEW - 1, FEW - 1, true), (FEW, FEW, false), (3 * MOST, MOST, false)] {
+            let (_sender, mut queue) = queue_of(items);
             let begun = Instant::now();
             assert_eq!(gather(&mut queue, &AtomicUsize::new(9)).await.len(), taken);
             assert_eq!(begun.elapsed() >= PATIENCE, waits, "{items}");
@@ -316,14 +320,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_has_an_end() {
-        let (sender, mut queue) = mpsc::unbounded_channel();
-        for _ in 0..=MOST {
-            sender.send(Item(0)).unwrap_or_else(|_| unreachable!("it is open"));
+    async fn the_workers_share_what_is_left() {
+        let (_sender, mut queue) = queue_of(900);
+        let expected = AtomicUsize::new(600);
+        let mut taken = Vec::new();
+        while taken.iter().sum::<usize>() < 900 {
+            taken.push(gather(&mut queue, &expected).await.len());
+            expected.store(0, Ordering::Relaxed);
         }
+        assert_eq!(taken, [500, 133, 128, 128, 11]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_has_an_end() {
+        let (sender, mut queue) = queue_of(FEW + 1);
         drop(sender);
         let expected = AtomicUsize::new(9);
-        assert_eq!(gather(&mut queue, &expected).await.len(), MOST);
+        assert_eq!(gather(&mut queue, &expected).await.len(), FEW);
         assert_eq!(gather(&mut queue, &expected).await.len(), 1);
         assert!(gather(&mut queue, &expected).await.is_empty());
     }
