@@ -4,6 +4,7 @@
 //! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-3).
 
 mod config;
+mod draft;
 mod event;
 mod fetching;
 mod held;
@@ -33,8 +34,9 @@ pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
 pub use serving::Sending;
 
+use draft::{Asks, Draft, Fate, Piece};
 use fetching::Fetching;
-use link::{Asks, Draft, Fate, Link, Piece};
+use link::Link;
 use serving::Serving;
 
 /// Silence after which a side that waits for something asks whether the other is there (SES-6).

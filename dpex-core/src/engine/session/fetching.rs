@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::draft::{Draft, Piece};
 use super::event::{Event, Failure};
-use super::link::Draft;
-use super::link::Piece;
 use crate::engine::disk::{DiskReply, DiskRequest, Useless, WriteError};
 use crate::enrol::{Endpoint, EndpointError};
 use crate::store::{Held, ListQuery, Meta, Page, StoreError};

@@ -1,80 +1,28 @@
 //! The lower half of a session: what was sent, what arrived, how fast, and the control stream. It knows no requests.
 
+mod building;
+mod moving;
+
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
-
+use super::draft::{Asks, Contents, Fate, Piece};
 use super::ids::Ids;
-use super::path::{Moved, Paths};
+use super::path::Paths;
 use super::ratchet::{Offered, Ratchet};
 use crate::recovery::{
-    Ack, BASE, Bbr, Controller, GRANULARITY, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets,
-    SizeSearch,
+    Ack, BASE, Bbr, Controller, LostPacket, MAX_ACK_DELAY, Pacer, Received, RttEstimator, SentPackets, SizeSearch,
 };
-use crate::seal::{Direction, OpenError, Opened, Opener, SealError, Sealer, SessionSecrets, Stepped};
+use crate::seal::{Direction, OpenError, Opened, Opener, Sealer, SessionSecrets, Stepped};
 use crate::suite::{CipherSuite, CryptoError};
 use crate::transfer::{ANSWER_WINDOW, Accepted, ControlReceiver, ControlSender, REQUEST_WINDOW, Violation};
-use crate::types::RangeSet;
-use crate::wire::frame::{self, CONTROL_OVERHEAD, Frame, MAX_ACK_RANGES, RATCHET_LEN, SCRAP};
-use crate::wire::packet::{HEADER_LEN, OVERHEAD, TAG_LEN};
 
 /// The round trip assumed before one is measured (RFC 9002, section 6.2.2).
 const INITIAL_RTT: Duration = Duration::from_millis(333);
 
 /// So many probe timeouts in a row, and a client supposes that its packets take another path by now.
 const UNHEARD: u32 = 2;
-
-/// How long an address has to answer a challenge, at least (PTH-4).
-const CHALLENGE_WAIT: Duration = Duration::from_secs(1);
-
-/// What [`Link`] may put into a packet by itself besides the control stream, in bytes: PATH_RESPONSE, MAX_CONTROL, a share
-/// and PING.
-const OWN_FRAMES: usize = 9 + 9 + RATCHET_LEN + 1;
-
-/// What an eliciting packet carried, and what is to be done if it is lost.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    /// The highest packet number acknowledged by it.
-    ack: Option<u64>,
-    /// It tests whether its size passes.
-    size_test: bool,
-    /// Nearly always one: no packet needs memory of its own for that.
-    pub(super) pieces: SmallVec<[Piece; 1]>,
-}
-
-/// One retransmittable part of a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    Control(Range<u64>),
-    Data { transfer: u64, range: Range<u64> },
-    MaxData,
-    MaxControl,
-    Ratchet,
-}
-
-/// A packet under construction at the end of a segment buffer.
-pub(super) struct Draft<'a> {
-    pub(super) out: &'a mut Vec<u8>,
-    /// Where in `out` its payload must end.
-    pub(super) end: usize,
-    pub(super) contents: Contents,
-    pub(super) eliciting: bool,
-}
-
-impl Draft<'_> {
-    /// Bytes left for frames.
-    pub(super) fn room(&self) -> usize {
-        self.end.saturating_sub(self.out.len())
-    }
-
-    /// Notes a retransmittable part.
-    pub(super) fn note(&mut self, piece: Piece) {
-        self.contents.pieces.push(piece);
-        self.eliciting = true;
-    }
-}
 
 pub(super) struct Link {
     suite: &'static dyn CipherSuite,
@@ -115,33 +63,6 @@ pub(super) struct Link {
     starved: bool,
     /// Bytes of UDP payload sent in all.
     pub(super) sent_bytes: u64,
-}
-
-/// How soon a packet is to be acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asks {
-    /// Not at all by itself.
-    Nothing,
-    /// With others.
-    Soon,
-    AtOnce,
-}
-
-impl Asks {
-    pub(super) fn of(frame: &Frame<'_>) -> Self {
-        match frame {
-            Frame::Ping => Self::AtOnce,
-            frame if frame.is_eliciting() => Self::Soon,
-            _ => Self::Nothing,
-        }
-    }
-}
-
-/// Whether eliciting frames may go into the next packet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Permit {
-    Yes,
-    No,
 }
 
 impl Link {
@@ -314,99 +235,6 @@ impl Link {
         }
     }
 
-    /// The address that packets go to.
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.paths.current()
-    }
-
-    /// A packet was opened: has the peer moved (PTH-2)? Only a server follows: what a client speaks to is the server's own
-    /// place.
-    pub(super) fn on_heard_from(&mut self, now: Instant, from: SocketAddr, pn: u64, bytes: usize) {
-        if self.sends == Direction::ClientToServer {
-            return;
-        }
-        let is_newest = self.opener.highest() == Some(pn);
-        let suite = self.suite;
-        let is_news = self.paths.on_packet(now, from, bytes, is_newest, || {
-            let mut token = [0; 8];
-            suite.random(&mut token).ok().map(|()| token)
-        });
-        if is_news {
-            self.ids.draw_for_candidate();
-        }
-    }
-
-    /// A challenge was answered. If by that the peer has moved, tells `settle` what was on the way to where it was, and
-    /// returns that address.
-    pub(super) fn on_path_response(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        token: [u8; 8],
-        mut settle: impl FnMut(Piece, Fate),
-    ) -> Option<SocketAddr> {
-        let before = self.paths.current();
-        let moved = self.paths.on_response(from, token)?;
-        self.ids.take_candidates();
-        if moved == Moved::Elsewhere {
-            // Nothing is known of the path there, and what went the old one is not waited for (PTH-5).
-            self.rtt = RttEstimator::new(INITIAL_RTT);
-            self.controller = Box::new(Bbr::new(BASE));
-            self.size = SizeSearch::new(self.max_datagram);
-            self.pacer = Pacer::new(now);
-            self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt));
-            self.paced_until = None;
-            for packet in self.sent.abandon() {
-                for piece in packet.content.pieces {
-                    self.settle(piece, Fate::Lost, &mut settle);
-                }
-            }
-        }
-        // So that both sides soon know the path.
-        self.ping = true;
-        Some(before)
-    }
-
-    /// Fills `out` with a challenge of an address, if one is due (PTH-3, PTH-4).
-    pub(super) fn build_challenge(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<Option<SocketAddr>, SealError> {
-        let Some(challenge) = self.paths.poll_challenge(now) else { return Ok(None) };
-        let wait = (self.pto() * 3).max(CHALLENGE_WAIT);
-        let start = out.len();
-        out.resize(start + HEADER_LEN, 0);
-        frame::put_path_challenge(out, challenge.token);
-        // As large as any other, if that many bytes may go there: the path must carry them.
-        let budget = usize::try_from(challenge.budget).unwrap_or(usize::MAX);
-        if budget >= BASE {
-            frame::put_padding(out, start + BASE - TAG_LEN - out.len());
-        }
-        out.resize(out.len() + TAG_LEN, 0);
-        let bytes = out.len() - start;
-        if bytes > budget {
-            out.truncate(start);
-            self.paths.on_challenged(now, 0, wait);
-            return Ok(None);
-        }
-        self.paths.on_challenged(now, bytes as u64, wait);
-        // Its loss says nothing of the path that is in use.
-        let contents = Contents::default();
-        self.sealer.seal_in_place(self.ids.candidates(), self.sent.next_pn(), &mut out[start..])?;
-        self.sent_bytes += bytes as u64;
-        self.sent.on_size_probe_sent(now, bytes, contents);
-        Ok(Some(challenge.to))
-    }
-
-    // FRM-6.
-    pub(super) fn on_path_challenge(&mut self, token: [u8; 8]) {
-        self.path_response = Some(token);
-    }
-
-    /// A client's own address is another one: who watches both paths is not to see the same id on them, and the server is to
-    /// hear of it.
-    pub(super) fn rebound(&mut self) {
-        self.ids.draw();
-        self.ping = true;
-    }
-
     /// Asks for a PING in the next packet, unless something else elicits an acknowledgement.
     pub(super) fn ping(&mut self) {
         self.ping = true;
@@ -415,10 +243,6 @@ impl Link {
     /// Asks for a PING behind what has been said on the control stream, so that it is acknowledged at once (LOS-2).
     pub(super) fn hurry(&mut self) {
         self.hurry = true;
-    }
-
-    fn is_hurry_due(&self) -> bool {
-        self.hurry && !self.control_out.has_unsent()
     }
 
     /// Messages were read: is a new limit to be told?
@@ -469,219 +293,6 @@ impl Link {
         self.ping || self.sent.eliciting_in_flight() > 0
     }
 
-    /// Has this half anything of its own that must be acknowledged?
-    fn has_eliciting(&self) -> bool {
-        self.ping
-            || self.is_hurry_due()
-            || self.path_response.is_some()
-            || self.max_control_due
-            || self.ratchet.is_due()
-            || self.control_out.has_unsent()
-    }
-
-    /// Appends one packet to `out`; `more` says whether the upper half has eliciting frames, `fill` writes them.
-    /// Returns whether a packet was made.
-    pub(super) fn build(
-        &mut self,
-        now: Instant,
-        out: &mut Vec<u8>,
-        more: bool,
-        fill: impl FnOnce(&mut Draft<'_>),
-    ) -> Result<bool, SealError> {
-        self.ratchet.poll(now);
-        let wanted = more || self.has_eliciting();
-        let permit = self.permit(now, wanted, out.is_empty());
-        let may_ack = self.received.ack_now() || (self.received.pending() && permit == Permit::Yes);
-        if permit == Permit::No && !may_ack {
-            return Ok(false);
-        }
-        let start = out.len();
-        out.resize(start + HEADER_LEN, 0);
-        // What goes again because nothing is heard must get through, also where large datagrams do not any more.
-        let datagram = if self.probes > 0 { BASE } else { self.size.current() };
-        let end = start + datagram - TAG_LEN;
-        let mut draft = Draft { out, end, contents: Contents::default(), eliciting: false };
-        if may_ack {
-            self.put_ack(now, &mut draft);
-        }
-        if permit == Permit::Yes {
-            self.put_own(&mut draft);
-            fill(&mut draft);
-            self.put_ping(&mut draft);
-            // All packets of a batch but the last must have one size, and a few bytes are no reason to end it.
-            if draft.eliciting && draft.room() < SCRAP {
-                frame::put_padding(draft.out, draft.room());
-            }
-        }
-        let Draft { out, contents, eliciting, .. } = draft;
-        if out.len() == start + HEADER_LEN {
-            out.truncate(start);
-            return Ok(false);
-        }
-        out.resize(out.len() + TAG_LEN, 0);
-        self.filled |= out.len() - start == datagram;
-        self.seal(now, &mut out[start..], eliciting, contents)?;
-        Ok(true)
-    }
-
-    /// May an eliciting packet leave now? Only the pacer and the window say no, and a probe asks neither (LOS-10).
-    ///
-    /// Once one of them has said no, it is worth waiting until there is room for a batch: a system call for each packet
-    /// costs more than all else.
-    fn permit(&mut self, now: Instant, wanted: bool, first: bool) -> Permit {
-        if self.probes > 0 {
-            return Permit::Yes;
-        }
-        if !wanted {
-            self.sent.on_app_limited();
-            return Permit::No;
-        }
-        let datagram = self.size.current();
-        let batch = self.pacer.quantum();
-        let (window, in_flight) = (self.controller.window(), self.sent.bytes_in_flight());
-        let room = window.saturating_sub(in_flight);
-        let is_worth_it = !first || in_flight == 0 || room >= (batch as u64).min(window / 8);
-        if room < datagram as u64 || !is_worth_it {
-            return Permit::No;
-        }
-        let is_waiting = self.paced_until.is_some_and(|until| now < until);
-        if !self.pacer.allows(now, if is_waiting { batch } else { datagram }) {
-            self.paced_until = self.pacer.next_release(now, batch).map(|at| at.max(now + GRANULARITY / 8));
-            return Permit::No;
-        }
-        if self.allowance.is_some_and(|left| left <= 0) {
-            self.starved = true;
-            self.sent.on_app_limited();
-            return Permit::No;
-        }
-        Permit::Yes
-    }
-
-    /// From now on only what is granted may be sent; or anything.
-    pub(super) fn cap(&mut self, capped: bool) {
-        self.allowance = capped.then(|| self.allowance.unwrap_or(0));
-        self.starved &= capped;
-    }
-
-    pub(super) fn grant(&mut self, bytes: u64) {
-        self.allowance = self.allowance.map(|left| left.saturating_add_unsigned(bytes));
-    }
-
-    pub(super) fn take_starved(&mut self) -> bool {
-        std::mem::take(&mut self.starved)
-    }
-
-    /// The size of full datagrams, in bytes of UDP payload.
-    pub(super) fn datagram(&self) -> usize {
-        self.size.current()
-    }
-
-    /// Appends a packet that tests a size, if that is due; it goes alone. It may exceed the window: a flow that fills its
-    /// window would never test anything, and there is one such packet at a time. Returns whether a packet was made.
-    // LOS-13.
-    pub(super) fn build_size_test(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<bool, SealError> {
-        // Only beside other packets, by whose acknowledgement its loss is noticed.
-        if !self.filled || self.probes > 0 || self.sent.eliciting_in_flight() == 0 {
-            return Ok(false);
-        }
-        let Some(size) = self.size.wanted(now) else { return Ok(false) };
-        let start = out.len();
-        out.resize(start + HEADER_LEN, 0);
-        frame::put_ping(out);
-        frame::put_padding(out, start + size - TAG_LEN - out.len());
-        out.resize(start + size, 0);
-        self.size.on_sent();
-        let contents = Contents { size_test: true, ..Contents::default() };
-        self.seal(now, &mut out[start..], true, contents)?;
-        Ok(true)
-    }
-
-    fn seal(&mut self, now: Instant, packet: &mut [u8], eliciting: bool, contents: Contents) -> Result<(), SealError> {
-        self.update_keys(now)?;
-        self.sealer.seal_in_place(self.ids.current(), self.sent.next_pn(), packet)?;
-        self.sent_bytes += packet.len() as u64;
-        self.ratchet.count(packet.len());
-        if contents.size_test {
-            self.sent.on_size_probe_sent(now, packet.len(), contents);
-        } else {
-            self.sent.on_sent(now, packet.len(), eliciting, contents);
-        }
-        if eliciting {
-            self.spoke = now;
-            self.probes = self.probes.saturating_sub(1);
-            self.allowance = self.allowance.map(|left| left.saturating_sub_unsigned(packet.len() as u64));
-            self.pacer.on_sent(now, packet.len());
-            self.controller.on_sent(now, packet.len(), self.sent.bytes_in_flight());
-        }
-        Ok(())
-    }
-
-    /// Moves to the next epoch, if that is due and allowed.
-    fn update_keys(&mut self, now: Instant) -> Result<(), SealError> {
-        if self.ratchet.is_agreed() && self.sealer.is_confirmed() {
-            self.sealer.update(now)?;
-            self.ratchet.on_entered(now);
-        } else if self.sealer.update_due(now) && !self.ratchet.holds() {
-            self.sealer.update(now)?;
-        }
-        Ok(())
-    }
-
-    fn put_ack(&mut self, now: Instant, draft: &mut Draft<'_>) {
-        let Some(ack) = self.received.ack(now, MAX_ACK_RANGES) else { return };
-        // However many ranges there are, they leave room for what follows.
-        let room = draft.room().saturating_sub(OWN_FRAMES);
-        if frame::put_ack(draft.out, ack.delay, &ack.ranges, room) > 0 {
-            draft.contents.ack = Some(ack.largest);
-        }
-    }
-
-    fn put_own(&mut self, draft: &mut Draft<'_>) {
-        if let Some(token) = self.path_response.take() {
-            frame::put_path_response(draft.out, token);
-            draft.eliciting = true;
-        }
-        if std::mem::take(&mut self.max_control_due) {
-            frame::put_max_control(draft.out, self.control_in.limit());
-            draft.note(Piece::MaxControl);
-        }
-        if self.ratchet.put(draft.out) {
-            draft.note(Piece::Ratchet);
-        }
-        while draft.room() > CONTROL_OVERHEAD {
-            let Some((offset, bytes)) = self.control_out.take(draft.room() - CONTROL_OVERHEAD) else { break };
-            let range = offset..offset + bytes.len() as u64;
-            frame::put_control(draft.out, offset, bytes);
-            draft.note(Piece::Control(range));
-        }
-    }
-
-    fn put_ping(&mut self, draft: &mut Draft<'_>) {
-        let hurry = self.is_hurry_due() && draft.room() > 0;
-        self.hurry &= !hurry;
-        let owed = std::mem::take(&mut self.ping) || self.probes > 0;
-        if hurry || owed && !draft.eliciting && draft.room() > 0 {
-            frame::put_ping(draft.out);
-            draft.eliciting = true;
-        }
-    }
-
-    /// Appends a packet that holds only a CLOSE.
-    pub(super) fn build_close(
-        &mut self,
-        now: Instant,
-        out: &mut Vec<u8>,
-        code: frame::CloseCode,
-        text: &str,
-    ) -> Result<(), SealError> {
-        let start = out.len();
-        out.resize(start + HEADER_LEN, 0);
-        frame::put_close(out, code, text);
-        out.resize(out.len() + TAG_LEN, 0);
-        debug_assert!(out.len() - start <= BASE);
-        self.seal(now, &mut out[start..], false, Contents::default())
-    }
-
     pub(super) fn epoch(&self) -> u64 {
         self.sealer.epoch()
     }
@@ -703,18 +314,4 @@ impl Link {
     pub(super) fn in_flight(&self) -> u64 {
         self.sent.bytes_in_flight()
     }
-}
-
-/// What became of a piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Arrived,
-    Lost,
-}
-
-const _: () = assert!(BASE > OVERHEAD + frame::MAX_CLOSE_TEXT + 4);
-
-/// Ranges of blocks as a set.
-pub(super) fn set_of(ranges: &[Range<u64>]) -> RangeSet {
-    ranges.iter().cloned().collect()
 }

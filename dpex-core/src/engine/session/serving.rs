@@ -1,7 +1,7 @@
 //! The server's half of a session: answers lists and gets out of a store, within fixed bounds.
 
+use super::draft::{Draft, Fate, Piece, set_of};
 use super::event::{Closer, Event};
-use super::link::{Draft, Fate, Piece, set_of};
 use super::listings::{Listing, Listings, Made};
 use crate::engine::disk::{DiskReply, DiskRequest, Found};
 use crate::store::{ListQuery, Meta, Page, StoreError};
