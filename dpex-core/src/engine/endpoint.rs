@@ -5,6 +5,9 @@
 //! symmetric gates, the stamp and the buckets are passed.
 
 mod buckets;
+mod event;
+mod handshake;
+mod person;
 mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,18 +17,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Moment;
-use super::crypto::{CryptoDone, CryptoJob, JobId, Outcome, Response, Task};
-use super::session::{Limits, Role, Session, SessionConfig};
-use crate::seal::{Cookies, HandshakeError, Knock, OpenedInit, PairKeys, ResponseTerms, Verdict, open_init};
-use crate::suite::{CipherSuite, CryptoError, IdentityKey, PublicKey};
-use crate::types::{EnrolmentId, Secret, Timestamp};
+use super::crypto::{CryptoJob, JobId, Task};
+use crate::seal::{Cookies, Knock, OpenedInit, open_init};
+use crate::suite::CryptoError;
+use crate::types::{EnrolmentId, Timestamp};
 use crate::wire::frame::CloseCode;
-use crate::wire::handshake::{Init, MIN_UDP_PAYLOAD, SUITE_1, VERSION_1};
+use crate::wire::handshake::{Init, MIN_UDP_PAYLOAD};
 use crate::wire::packet::HANDSHAKE_LEN;
 
 use buckets::{Buckets, WhenFull};
 use sessions::Sessions;
 
+pub use event::{Counters, EndpointEvent, Rejection};
+pub use person::{EndpointConfig, FormerKnock, NextKey, Person};
 pub use sessions::{MAX_SESSIONS_PER_PERSON, SessionId};
 
 /// Handshakes being worked on at once.
@@ -38,176 +42,11 @@ const STICKY: Duration = Duration::from_secs(1);
 const MAX_SOURCES: usize = 65_536;
 /// Enrolments at once (LIM-4).
 pub const MAX_PEOPLE: usize = 1024;
-/// The refusal for "no version or suite in common".
-const NO_COMMON_SUITE: u16 = 1;
 
 /// There are [`MAX_PEOPLE`] enrolments already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a server takes {MAX_PEOPLE} enrolments and no more")]
 pub struct Crowded;
-
-/// What a server's endpoint is made from.
-#[derive(Clone)]
-pub struct EndpointConfig {
-    /// The cryptography backend.
-    pub suite: &'static dyn CipherSuite,
-    /// The server's key.
-    pub identity: Arc<dyn IdentityKey>,
-    /// The first gate.
-    pub knock: Arc<Knock>,
-    /// The one before it, as long as some may come with that.
-    pub former_knock: Option<FormerKnock>,
-    /// The largest UDP payload this side takes.
-    pub max_udp_payload: u16,
-    /// This side's idle time-out.
-    pub idle: Duration,
-    /// Memory bounds of each session.
-    pub limits: Limits,
-}
-
-/// A first gate that was replaced and is still open.
-#[derive(Clone, Debug)]
-pub struct FormerKnock {
-    /// It.
-    pub knock: Arc<Knock>,
-    /// The secret in its place, which those are told who come through it.
-    pub successor: Secret,
-}
-
-/// A pre-shared key that waits for its first use.
-#[derive(Debug)]
-pub struct NextKey {
-    /// Keys of the same enrolment that it gives.
-    pub pair: PairKeys,
-    /// The key itself, which the client is told when it comes with the one before.
-    pub psk: Secret,
-}
-
-/// Somebody who is enrolled.
-#[derive(Debug)]
-pub struct Person {
-    /// Keys of the enrolment, which also name it.
-    pub pair: PairKeys,
-    /// What is to take their place: from its first use on, it alone is taken (ENR-27).
-    pub next: Option<NextKey>,
-    /// The client's key.
-    pub key: Arc<dyn PublicKey>,
-    /// The last stamp accepted.
-    pub last_stamp: Timestamp,
-    /// The first handshake must come before this moment (ENR-24).
-    pub first_use_before: Option<Timestamp>,
-    /// Nothing is accepted from this moment on, and what is open ends (SES-4).
-    pub not_after: Option<Timestamp>,
-    /// Sessions at once, from 1 to [`MAX_SESSIONS_PER_PERSON`].
-    pub sessions: usize,
-}
-
-impl Person {
-    /// The keys of the enrolment, and those that are to take their place.
-    fn pairs(&self) -> impl Iterator<Item = &PairKeys> {
-        std::iter::once(&self.pair).chain(self.next.as_ref().map(|next| &next.pair))
-    }
-}
-
-/// Why an INIT that passed both gates was not answered. For the audit log; nothing of it leaves the machine (BAD-2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// Not later than the last one accepted: replayed, or the client's clock and state went backwards.
-    Stale {
-        /// Its stamp.
-        stamp: Timestamp,
-        /// The last one accepted.
-        last: Timestamp,
-    },
-    /// The pre-shared key was right and the signature wrong: the pre-shared key may be stolen.
-    BadSignature,
-    /// The tag was right and the rest was not.
-    Malformed(HandshakeError),
-    /// The enrolment has expired.
-    Expired,
-    /// Too many handshakes of this person in too short a time, or half-open.
-    TooMany,
-}
-
-/// What an endpoint tells its owner.
-#[derive(Debug)]
-pub enum EndpointEvent {
-    /// A handshake was answered: give the session its own task, and route to it.
-    Session {
-        /// Its name.
-        id: SessionId,
-        /// Whose it is.
-        person: EnrolmentId,
-        /// The session, half-open.
-        session: Box<Session>,
-    },
-    /// A stamp was accepted: keep it on disk (HS-14).
-    Stamp {
-        /// Whose.
-        person: EnrolmentId,
-        /// The stamp.
-        stamp: Timestamp,
-    },
-    /// A client has proved that it has secrets that were renewed: what they replace need not be kept any more (ENR-27).
-    Renewed {
-        /// Whose.
-        person: EnrolmentId,
-        /// The pre-shared key that was waiting, if it came with that.
-        psk: Option<Secret>,
-        /// The new gate's secret, if it came through that while the former one is still open.
-        knock: Option<Secret>,
-    },
-    /// An INIT under a valid pre-shared key was dropped.
-    Rejected {
-        /// Whose.
-        person: EnrolmentId,
-        /// Where it came from.
-        from: SocketAddr,
-        /// Why.
-        why: Rejection,
-    },
-    /// A session must end.
-    Evict {
-        /// Which.
-        id: SessionId,
-        /// Why.
-        code: CloseCode,
-        /// The same for people: the client is told.
-        why: &'static str,
-    },
-}
-
-/// What came that nobody is told of: aggregated, because a stranger may send any amount of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams that are neither for a session nor of INIT's length.
-    pub noise: u64,
-    /// INIT-sized datagrams without a valid `mac1`.
-    pub bad_mac1: u64,
-    /// INITs that knew the knock and no enrolment.
-    pub bad_tag: u64,
-    /// INITs beyond their source's rate.
-    pub limited: u64,
-    /// COOKIEs sent.
-    pub cookies: u64,
-    /// INITs dropped because too many handshakes are being worked on.
-    pub overload: u64,
-}
-
-impl Counters {
-    /// What was counted since an earlier look.
-    #[must_use]
-    pub fn since(&self, before: &Self) -> Self {
-        Self {
-            noise: self.noise.saturating_sub(before.noise),
-            bad_mac1: self.bad_mac1.saturating_sub(before.bad_mac1),
-            bad_tag: self.bad_tag.saturating_sub(before.bad_tag),
-            limited: self.limited.saturating_sub(before.limited),
-            cookies: self.cookies.saturating_sub(before.cookies),
-            overload: self.overload.saturating_sub(before.overload),
-        }
-    }
-}
 
 /// A server's admission.
 pub struct Endpoint {
@@ -449,104 +288,6 @@ impl Endpoint {
         self.jobs.push_back(CryptoJob { id, task });
     }
 
-    /// Told: a job is done.
-    pub fn handle_crypto(&mut self, now: Moment, done: CryptoDone) {
-        let Some(Working { person, from, with, step }) = self.working.remove(&done.id) else { return };
-        // Expelled meanwhile: silence, and above all no session.
-        if self.shut || !self.people.contains_key(&person) {
-            return;
-        }
-        match (step, done.outcome) {
-            (Step::Verifying(init), Outcome::Verified(true)) => {
-                if let Err(why) = self.respond(now, person, from, with, init) {
-                    self.events.push_back(EndpointEvent::Rejected { person, from, why });
-                }
-            }
-            (Step::Verifying(_), Outcome::Verified(false)) => {
-                self.events.push_back(EndpointEvent::Rejected { person, from, why: Rejection::BadSignature });
-            }
-            (Step::Responding { max_udp_payload, idle_timeout }, Outcome::Responded(Ok(response))) => {
-                self.begin(now, person, from, with, (max_udp_payload, idle_timeout), response);
-            }
-            // A failing backend or a share of low order: silence.
-            _ => {}
-        }
-    }
-
-    /// The client is proved: accept its stamp and prepare the answer (HS-9).
-    fn respond(
-        &mut self,
-        now: Moment,
-        id: EnrolmentId,
-        from: SocketAddr,
-        with: Credentials,
-        init: Box<OpenedInit>,
-    ) -> Result<(), Rejection> {
-        let Some(person) = self.people.get_mut(&id) else { return Ok(()) };
-        // Again, because a copy of the same INIT may have been verified meanwhile.
-        check_stamp(person, init.stamp)?;
-        // Its key was replaced while its signature was looked at: silence, as if it had come later.
-        if !person.pairs().any(|pair| pair.id() == with.psk) {
-            return Ok(());
-        }
-        person.last_stamp = init.stamp;
-        self.events.push_back(EndpointEvent::Stamp { person: id, stamp: init.stamp });
-        let psk = person.next.take_if(|next| next.pair.id() == with.psk).map(|NextKey { pair, psk }| {
-            person.pair = pair;
-            psk
-        });
-        let is_current = with.knock == self.config.knock.id();
-        let former = self.config.former_knock.as_ref().filter(|_| is_current);
-        let knock = former.map(|former| former.successor.clone());
-        if psk.is_some() || knock.is_some() {
-            self.events.push_back(EndpointEvent::Renewed { person: id, psk, knock });
-        }
-        let common = init.versions.first_in(&[VERSION_1]).zip(init.suites.first_in(&[SUITE_1]));
-        let verdict =
-            common.map_or(Verdict::Refuse(NO_COMMON_SUITE), |(version, suite)| Verdict::Accept { version, suite });
-        let terms = ResponseTerms {
-            verdict,
-            max_udp_payload: self.config.max_udp_payload,
-            idle_timeout: u16::try_from(self.config.idle.as_secs()).unwrap_or(u16::MAX),
-            server_time: now.wall,
-        };
-        let step = Step::Responding { max_udp_payload: init.max_udp_payload, idle_timeout: init.idle_timeout };
-        let key = Arc::clone(&self.config.identity);
-        self.work(Task::Respond { key, init, terms }, Working { person: id, from, with, step });
-        Ok(())
-    }
-
-    /// The answer is signed: send it, and hand out the session (HS-15).
-    fn begin(
-        &mut self,
-        now: Moment,
-        person: EnrolmentId,
-        from: SocketAddr,
-        with: Credentials,
-        (max_udp_payload, idle_timeout): (u16, u16),
-        (datagram, secrets): Response,
-    ) {
-        if let Some(secrets) = secrets {
-            let config = SessionConfig {
-                suite: self.config.suite,
-                role: Role::Server,
-                peer: from,
-                max_datagram: usize::from(max_udp_payload.min(self.config.max_udp_payload)),
-                idle: Duration::from_secs(u64::from(idle_timeout.max(1))).min(self.config.idle),
-                limits: self.config.limits,
-            };
-            let Ok(mut session) = Session::new(now.at, &config, &secrets) else { return };
-            let psk = self.people.get(&person).and_then(|person| person.next.as_ref()).map(|next| &next.psk);
-            let is_current = with.knock == self.config.knock.id();
-            let former = self.config.former_knock.as_ref().filter(|_| !is_current);
-            // Without random bytes it is told the next time.
-            let _ = session.renew(psk, former.map(|former| &former.successor));
-            let Some(id) = self.sessions.insert(now.at, person, &secrets) else { return };
-            self.events.push_back(EndpointEvent::Session { id, person, session: Box::new(session) });
-        }
-        self.datagrams.push_back((from, datagram.to_vec()));
-    }
-
     /// Told: a session's client proved its keys.
     pub fn session_opened(&mut self, now: Instant, id: SessionId) {
         let Some(person) = self.sessions.person(id) else { return };
@@ -590,12 +331,12 @@ impl Endpoint {
     }
 }
 
+/// IPv4 addresses one by one, IPv6 by the network that one host can have all of.
 // HS-13.
 fn check_stamp(person: &Person, stamp: Timestamp) -> Result<(), Rejection> {
     if stamp > person.last_stamp { Ok(()) } else { Err(Rejection::Stale { stamp, last: person.last_stamp }) }
 }
 
-/// IPv4 addresses one by one, IPv6 by the network that one host can have all of.
 fn source(from: SocketAddr) -> Source {
     match from.ip().to_canonical() {
         IpAddr::V4(v4) => u64::from(u32::from(v4)),

@@ -3,6 +3,7 @@
 //! `link` is the lower half and knows packets; `serving` and `fetching` are the two possible upper halves and know
 //! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-3).
 
+mod asked;
 mod config;
 mod draft;
 mod event;
@@ -13,28 +14,27 @@ mod link;
 mod listings;
 mod path;
 mod ratchet;
+mod sending;
 mod serving;
+mod shown;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::disk::{DiskReply, DiskRequest};
-use crate::enrol::Endpoint;
-use crate::seal::{Direction, Kind, OpenError, SealError, SessionSecrets, Wrap};
-use crate::store::{Held, ListQuery};
+use crate::seal::{Direction, Kind, OpenError, SessionSecrets, Wrap};
 use crate::suite::CryptoError;
 use crate::transfer::{Accepted, Violation};
-use crate::types::{Secret, SharePath};
 use crate::wire::codec::Reader;
 use crate::wire::frame::{self, CloseCode, Frame};
-use crate::wire::message::{MAX_PLACES, Message, RequestId, WRAPPED_LEN};
+use crate::wire::message::{Message, WRAPPED_LEN};
 
 pub use config::{IDLE_TIMEOUT, Limits, Role, SessionConfig, SessionTransmit};
 pub use event::{CloseReason, Closer, Event, Failure};
 pub use serving::Sending;
 
-use draft::{Asks, Draft, Fate, Piece};
+use draft::{Asks, Fate, Piece};
 use fetching::Fetching;
 use link::Link;
 use serving::Serving;
@@ -45,8 +45,6 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const HALF_OPEN: Duration = Duration::from_secs(10);
 /// The least time between two CLOSE packets (SES-8).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
-/// What fits into one system call, in bytes.
-const MAX_BATCH: usize = 65_507;
 
 /// A secret as it travels.
 type Wrapped = [u8; WRAPPED_LEN];
@@ -240,20 +238,6 @@ impl Session {
         Ok(())
     }
 
-    /// Asked, of a server: give the client these secrets in place of those that it came with. They must be safe on the disk,
-    /// and work, before (ENR-26).
-    ///
-    /// # Errors
-    /// [`CryptoError::Rng`], [`CryptoError::Internal`]; nothing is said then.
-    pub fn renew(&mut self, psk: Option<&Secret>, knock: Option<&Secret>) -> Result<(), CryptoError> {
-        let wrap = |kind, secret: Option<&Secret>| secret.map(|secret| self.wrap.seal(kind, secret)).transpose();
-        let (psk, knock) = (wrap(Kind::Psk, psk)?, wrap(Kind::Knock, knock)?);
-        if psk.is_some() || knock.is_some() {
-            self.link.control_out.send(&Message::Renew { psk, knock });
-        }
-        Ok(())
-    }
-
     /// Told: disk work was done.
     pub fn handle_disk(&mut self, now: Instant, reply: DiskReply) {
         let control = &mut self.link.control_out;
@@ -303,67 +287,6 @@ impl Session {
         (self.is_busy() && !self.link.awaits_answer()).then_some(last + KEEPALIVE)
     }
 
-    /// Asked, of a client: a listing, on at most so many pages. Answered by as many [`Event::Page`], or fewer and
-    /// [`Event::Failed`].
-    pub fn list(&mut self, query: ListQuery, pages: u64) -> Option<RequestId> {
-        self.fetching().map(|(f, control)| f.list(query, pages, control))
-    }
-
-    /// Asked, of a client: fetch a file, without the blocks that are `held`. Answered by [`Event::Finished`] or
-    /// [`Event::Failed`].
-    pub fn get(&mut self, path: SharePath, held: Option<Held>) -> Option<RequestId> {
-        self.fetching().map(|(f, control)| f.get(path, held, control))
-    }
-
-    /// Asked, of a client: the hash of a file. Answered by [`Event::Hashed`] or [`Event::Failed`].
-    pub fn hash(&mut self, path: SharePath) -> Option<RequestId> {
-        self.fetching().map(|(f, control)| f.hash(path, control))
-    }
-
-    /// Asked, of a server: tell the client where it is found from now on, best first; 1 to 8 places.
-    pub fn announce(&mut self, endpoints: &[Endpoint]) {
-        if matches!(self.upper, Upper::Server(_)) && self.state == State::Open && !endpoints.is_empty() {
-            let places = endpoints.iter().map(|place| (place.host().to_string(), place.port()));
-            self.link.control_out.send(&Message::Endpoints { places: places.take(MAX_PLACES).collect() });
-        }
-    }
-
-    /// Asked, of a client: give a request up.
-    pub fn cancel(&mut self, id: RequestId) {
-        if let Some((f, control)) = self.fetching() {
-            f.cancel(id, control);
-        }
-    }
-
-    fn fetching(&mut self) -> Option<(&mut Fetching, &mut crate::transfer::ControlSender)> {
-        match &mut self.upper {
-            Upper::Client(f) if self.state == State::Open => Some((f, &mut self.link.control_out)),
-            _ => None,
-        }
-    }
-
-    /// Asked, of a client: have the server show a sign of life, unless an answer is awaited anyway. A session that is
-    /// asked so now and then is kept, even if nothing is under way (SES-6).
-    pub fn probe(&mut self) {
-        if self.state == State::Open && !self.link.awaits_answer() {
-            self.link.ping();
-        }
-    }
-
-    /// Told, of a client: its own address is another one now. The server hears of it at once, and whoever watches both paths
-    /// finds no connection id on both (REC-12).
-    pub fn rebound(&mut self) {
-        if self.state == State::Open && matches!(self.upper, Upper::Client(_)) {
-            self.link.rebound();
-        }
-    }
-
-    /// Shows: when a packet of the peer was last opened.
-    #[must_use]
-    pub fn heard(&self) -> Instant {
-        self.link.heard
-    }
-
     /// Asked: end the session, telling the peer.
     pub fn close(&mut self, now: Instant, code: CloseCode, text: &str) {
         match self.state {
@@ -408,81 +331,6 @@ impl Session {
         }
     }
 
-    /// Wants: fills `out` with up to `max_segments` datagrams of equal size (the last may be shorter) (SES-1, SES-7).
-    pub fn poll_transmit(&mut self, now: Instant, max_segments: usize, out: &mut Vec<u8>) -> Option<SessionTransmit> {
-        out.clear();
-        match &mut self.state {
-            State::HalfOpen { .. } | State::Gone => return None,
-            State::Closing { due, last, .. } => {
-                if !std::mem::take(due) {
-                    return None;
-                }
-                *last = Some(now);
-                let reason = self.closed.as_ref()?;
-                self.link.build_close(now, out, reason.code, &reason.text).ok()?;
-                return Some(SessionTransmit { to: self.link.peer(), segment: out.len() });
-            }
-            State::Open => {}
-        }
-        match self.link.build_challenge(now, out) {
-            Ok(None) => {}
-            Ok(Some(to)) => return Some(SessionTransmit { to, segment: out.len() }),
-            Err(_) => {
-                out.clear();
-                self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
-                return None;
-            }
-        }
-        let Ok(segment) = self.build_batch(now, max_segments, out) else {
-            out.clear();
-            self.vanish(CloseCode::KeyLimit, "no more packets may be sealed");
-            return None;
-        };
-        (segment > 0).then_some(SessionTransmit { to: self.link.peer(), segment })
-    }
-
-    /// Fills `out` with a test of a size, or with packets of which all but the last are full. Returns the first one's size.
-    fn build_batch(&mut self, now: Instant, max_segments: usize, out: &mut Vec<u8>) -> Result<usize, SealError> {
-        if self.link.build_size_test(now, out)? {
-            return Ok(out.len());
-        }
-        let full = self.link.datagram();
-        for _ in 0..max_segments.min(MAX_BATCH / full).max(1) {
-            let start = out.len();
-            if !self.build(now, out)? || out.len() - start < full {
-                break;
-            }
-        }
-        Ok(full.min(out.len()))
-    }
-
-    fn build(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<bool, SealError> {
-        let more = match &self.upper {
-            Upper::Server(s) => s.has_data(),
-            Upper::Client(f) => f.has_frames(),
-        };
-        let upper = &mut self.upper;
-        self.link.build(now, out, more, |draft: &mut Draft<'_>| match upper {
-            Upper::Server(s) => s.fill(draft),
-            Upper::Client(f) => f.fill(draft),
-        })
-    }
-
-    /// Asked: from now on send no more than is granted; or as much as the path takes. Acknowledgements need no grant.
-    pub fn cap(&mut self, capped: bool) {
-        self.link.cap(capped);
-    }
-
-    /// Told: so many more bytes may be sent.
-    pub fn grant(&mut self, bytes: u64) {
-        self.link.grant(bytes);
-    }
-
-    /// Wants: a grant, without which something waits. Each want is told once.
-    pub fn poll_allowance(&mut self) -> bool {
-        self.link.take_starved()
-    }
-
     /// Wants: disk work.
     pub fn poll_disk(&mut self) -> Option<DiskRequest> {
         match &mut self.upper {
@@ -510,118 +358,6 @@ impl Session {
                 [Some(idle), self.keepalive(), self.link.poll_timeout()].into_iter().flatten().min()
             }
         }
-    }
-
-    /// Shows: nothing more will come of it; it may be dropped.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.state == State::Gone
-    }
-
-    /// Shows: why it ended, if it has.
-    #[must_use]
-    pub fn close_reason(&self) -> Option<&CloseReason> {
-        self.closed.as_ref()
-    }
-
-    /// Shows: are requests under way?
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        match &self.upper {
-            Upper::Server(s) => s.is_busy(),
-            Upper::Client(f) => f.is_busy(),
-        }
-    }
-
-    /// Shows: bytes of UDP payload sent so far.
-    #[must_use]
-    pub fn sent_bytes(&self) -> u64 {
-        self.link.sent_bytes
-    }
-
-    /// Shows, of a server: the files that are being sent, in the order in which they were asked for.
-    pub fn sending(&self) -> impl Iterator<Item = Sending<'_>> {
-        let serving = match &self.upper {
-            Upper::Server(s) => Some(s),
-            Upper::Client(_) => None,
-        };
-        serving.into_iter().flat_map(Serving::sending)
-    }
-
-    /// Asked: let it be known as soon as may be that everything said on the control stream has arrived.
-    pub fn flush(&mut self) {
-        if self.state == State::Open && !self.is_flushed() {
-            self.link.hurry();
-        }
-    }
-
-    /// Shows: everything said on the control stream has arrived.
-    #[must_use]
-    pub fn is_flushed(&self) -> bool {
-        self.link.control_out.backlog() == 0
-    }
-
-    /// Shows: bytes of file content held in memory, at most.
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        match &self.upper {
-            Upper::Server(s) => s.memory(),
-            Upper::Client(f) => f.memory(),
-        }
-    }
-
-    /// Shows: bytes sent and neither acknowledged nor lost.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.link.in_flight()
-    }
-
-    /// Shows: how often the keys that this side seals with were updated.
-    #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.link.epoch()
-    }
-
-    /// Shows: how often fresh secrets were agreed on since the handshake.
-    #[must_use]
-    pub fn ratchet_steps(&self) -> u64 {
-        self.link.ratchet_steps()
-    }
-
-    /// From now on a client agrees on fresh secrets after so few bytes, so that a test sees it happen.
-    #[cfg(feature = "testing")]
-    pub fn ratchet_every(&mut self, bytes: u64) {
-        self.link.ratchet_every(bytes);
-    }
-
-    /// From now on keys are updated after so few packets, so that a test sees it happen.
-    #[cfg(feature = "testing")]
-    pub fn update_keys_every(&mut self, packets: u64) {
-        self.link.update_keys_every(packets);
-    }
-
-    /// Shows: the size of full datagrams, in bytes of UDP payload.
-    #[must_use]
-    pub fn datagram(&self) -> usize {
-        self.link.datagram()
-    }
-
-    /// Shows: the smoothed round trip.
-    #[must_use]
-    pub fn rtt(&self) -> Duration {
-        self.link.rtt.smoothed()
-    }
-
-    /// Shows: the peer's address.
-    #[must_use]
-    pub fn peer(&self) -> SocketAddr {
-        self.link.peer()
-    }
-
-    /// Shows: its name in logs; not a secret and not on the wire.
-    #[must_use]
-    pub fn id(&self) -> [u8; 8] {
-        self.id
     }
 }
 
