@@ -52,7 +52,7 @@ fn allow_descriptors() {
 /// more each time, in which nobody can open anything. Before there are threads it takes none.
 fn make_room_for_descriptors() {
     let most = getrlimit(Resource::Nofile).current.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
-    if let Some(last) = i32::try_from(most).ok().and_then(|most| most.checked_sub(1)) {
+    if let Some(last) = most.checked_sub(1).and_then(|last| i32::try_from(last).ok()) {
         // The copy is closed at once; the table stays as long as that.
         let _ = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), last);
     }

@@ -56,6 +56,12 @@ fn a_server_is_started_asked_and_stopped() {
         let limits = fs::read_to_string(format!("/proc/{}/limits", background.pid().as_raw_pid())).expect("it runs");
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("it is there");
         assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+        // The table is as long as it will ever be, so that nobody waits for it to grow.
+        let hard = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("it is there");
+        let hard = hard.split_whitespace().nth(1).and_then(|hard| hard.parse().ok()).unwrap_or(4096_u64);
+        let status = fs::read_to_string(format!("/proc/{}/status", background.pid().as_raw_pid())).expect("it runs");
+        let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).expect("it is there");
+        assert!(size.trim().parse::<u64>().expect("a number") >= hard.min(4096), "{size} of {hard}");
     }
     let status = background.status();
     assert_eq!(status["address"], format!("127.0.0.1:{}", site.port));

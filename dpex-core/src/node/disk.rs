@@ -186,10 +186,11 @@ impl Disk {
         let Files::Targets(targets) = &mut self.files else { return };
         // It is all there is to do for this request.
         let Some(target) = targets.remove(&id) else { return };
-        self.puts.expect(targets.len());
+        let more = targets.len();
         let incoming = target.incoming(meta, DEFAULT_BLOCK_LOG2, false);
         let (whole, task) = (Whole { incoming, content }, self.task(id));
         self.puts.take(Put { store: target.store, whole, root, task }, small::put_all);
+        self.puts.expect(more);
     }
 
     fn receive(&mut self, id: RequestId, meta: Meta, block_log2: u8, resumed: bool) {

@@ -1,7 +1,7 @@
 //! Small files, many at a time: opened and published in batches where the store gains by it.
 //!
-//! A batch is whatever came while the one before it was being worked on. Files that are put wait a moment longer while
-//! others are expected, since all of a batch are made durable by one wait for the disk; the last one expected, or a
+//! A batch is what came while those before it were being worked on, or a share of that. Files that are put wait a moment
+//! longer while others are expected, since all of a batch are made durable by one wait for the disk; the last one expected, or a
 //! single one, waits for nothing.
 
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ use crate::types::{Digest, SharePath};
 
 /// Files up to this size, in bytes, are read when they are opened.
 const WHOLE: u64 = 64 * 1024;
-/// Files in a batch: what came while the workers were busy, so that the slower a disk is, the more share a wait for it; and
-/// no more than one worker's share of all that is left, so that in the end they are done together.
+/// Files in a batch at most. It is what came while the workers were busy, so that the slower a disk is, the more share a wait
+/// for it; and no more than a worker's share of what is left, so that the last ones are not all one worker's.
 const MOST: usize = 500;
 /// Files that are not kept waiting for more, and are not worth sharing.
 const FEW: usize = 128;
@@ -95,7 +95,7 @@ impl<T> Default for Gatherer<T> {
 impl<T: Gathered> Gatherer<T> {
     /// So many more may come, and are worth a moment.
     pub(super) fn expect(&self, more: usize) {
-        self.expected.store(more, Ordering::Relaxed);
+        self.expected.store(more, Ordering::Release);
     }
 
     /// Has `work` done for an item: in a batch with others, or alone where its store does not gain by that.
@@ -140,17 +140,18 @@ where
 async fn gather<T: Gathered>(queue: &mut mpsc::UnboundedReceiver<T>, expected: &AtomicUsize) -> Vec<T> {
     let Some(first) = queue.recv().await else { return Vec::new() };
     let begun = Instant::now();
-    let left = 1 + queue.len() + expected.load(Ordering::Relaxed);
-    let most = (left / WORKERS).clamp(FEW, MOST);
+    let left = 1 + queue.len() + expected.load(Ordering::Acquire);
+    let most = if left < 2 * FEW { left } else { (left / WORKERS).clamp(FEW, MOST) };
     let mut weight = first.weight();
     let mut batch = vec![first];
     loop {
+        // Before it is looked what has come, and lowered after that came: else the last one could be left behind.
+        let is_expected = expected.load(Ordering::Acquire) > 0;
         while batch.len() < most {
             let Ok(item) = queue.try_recv() else { break };
             weight += item.weight();
             batch.push(item);
         }
-        let is_expected = expected.load(Ordering::Relaxed) > 0;
         if batch.len() >= FEW || weight >= ENOUGH || !is_expected || begun.elapsed() >= PATIENCE {
             return batch;
         }
@@ -328,16 +329,16 @@ mod tests {
             taken.push(gather(&mut queue, &expected).await.len());
             expected.store(0, Ordering::Relaxed);
         }
-        assert_eq!(taken, [500, 133, 128, 128, 11]);
+        assert_eq!(taken, [500, 133, 128, 139]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_batch_has_an_end() {
-        let (sender, mut queue) = queue_of(FEW + 1);
+        let (sender, mut queue) = queue_of(2 * FEW);
         drop(sender);
         let expected = AtomicUsize::new(9);
         assert_eq!(gather(&mut queue, &expected).await.len(), FEW);
-        assert_eq!(gather(&mut queue, &expected).await.len(), 1);
+        assert_eq!(gather(&mut queue, &expected).await.len(), FEW);
         assert!(gather(&mut queue, &expected).await.is_empty());
     }
 }

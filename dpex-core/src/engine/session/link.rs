@@ -240,7 +240,8 @@ impl Link {
         self.ping = true;
     }
 
-    /// Asks for a PING behind what has been said on the control stream, so that it is acknowledged at once (LOS-2).
+    /// Asks for a PING behind what has been said on the control stream, so that it is acknowledged at once (LOS-2). One that
+    /// is lost is not sent again: then it takes as long as ever.
     pub(super) fn hurry(&mut self) {
         self.hurry = true;
     }

@@ -34,7 +34,7 @@ impl Link {
     }
 
     fn is_hurry_due(&self) -> bool {
-        self.hurry && !self.control_out.has_unsent()
+        self.hurry && self.control_out.unsent() == 0
     }
 
     /// Appends one packet to `out`; `more` says whether the upper half has eliciting frames, `fill` writes them.
