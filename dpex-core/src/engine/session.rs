@@ -1,7 +1,7 @@
 //! One peer: records, acknowledgements, the control stream and transfers. Sans-IO.
 //!
 //! `link` is the lower half and knows packets; `serving` and `fetching` are the two possible upper halves and know
-//! requests. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-3).
+//! requests. Here is what it is told; what it is `asked`, what it shows (`shown`) and sends (`sending`) is beside. What breaks the protocol anywhere ends the session with CLOSE 1 (BAD-3).
 
 mod asked;
 mod config;

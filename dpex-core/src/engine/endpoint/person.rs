@@ -60,7 +60,7 @@ pub struct Person {
     pub first_use_before: Option<Timestamp>,
     /// Nothing is accepted from this moment on, and what is open ends (SES-4).
     pub not_after: Option<Timestamp>,
-    /// Sessions at once, from 1 to [`MAX_SESSIONS_PER_PERSON`].
+    /// Sessions at once, from 1 to [`MAX_SESSIONS_PER_PERSON`](super::MAX_SESSIONS_PER_PERSON).
     pub sessions: usize,
 }
 

@@ -11,19 +11,20 @@ use crate::types::{Secret, SharePath};
 use crate::wire::message::{MAX_PLACES, Message, RequestId};
 
 impl Session {
-    /// Asked, of a client: a listing, on at most so many pages. Answered by as many [`Event::Page`], or fewer and
-    /// [`Event::Failed`].
+    /// Asked, of a client: a listing, on at most so many pages. Answered by as many [`Page`](super::Event::Page), or fewer
+    /// and [`Failed`](super::Event::Failed).
     pub fn list(&mut self, query: ListQuery, pages: u64) -> Option<RequestId> {
         self.fetching().map(|(f, control)| f.list(query, pages, control))
     }
 
-    /// Asked, of a client: fetch a file, without the blocks that are `held`. Answered by [`Event::Finished`] or
-    /// [`Event::Failed`].
+    /// Asked, of a client: fetch a file, without the blocks that are `held`. Answered by
+    /// [`Finished`](super::Event::Finished) or [`Failed`](super::Event::Failed).
     pub fn get(&mut self, path: SharePath, held: Option<Held>) -> Option<RequestId> {
         self.fetching().map(|(f, control)| f.get(path, held, control))
     }
 
-    /// Asked, of a client: the hash of a file. Answered by [`Event::Hashed`] or [`Event::Failed`].
+    /// Asked, of a client: the hash of a file. Answered by [`Hashed`](super::Event::Hashed) or
+    /// [`Failed`](super::Event::Failed).
     pub fn hash(&mut self, path: SharePath) -> Option<RequestId> {
         self.fetching().map(|(f, control)| f.hash(path, control))
     }

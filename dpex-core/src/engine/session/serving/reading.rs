@@ -10,8 +10,8 @@ use crate::transfer::{Block, Content, ControlSender, DEFAULT_BLOCK_LOG2, Geometr
 use crate::types::{Digest, RangeSet};
 use crate::wire::message::{Message, RequestId};
 
-/// Bytes of unacknowledged answers beyond which no listing goes on (XFR-14). Fewer, so that a listing keeps no other
-/// request from being taken.
+/// Bytes of unacknowledged answers beyond which no listing goes on (XFR-14). Fewer than
+/// [`super::MAX_BACKLOG`], so that a listing keeps no other request from being taken.
 const MAX_LISTED: usize = 3 * 512 * 1024;
 /// Bytes of answers not even sent beyond which none goes on either: what else is said comes after them.
 const MAX_UNSENT: u64 = 128 * 1024;
