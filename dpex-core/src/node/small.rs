@@ -1,8 +1,8 @@
 //! Small files, many at a time: opened and published in batches where the store gains by it.
 //!
 //! A batch is what came while those before it were being worked on, or a share of that. Files that are put wait a moment
-//! longer while others are expected, since all of a batch are made durable by one wait for the disk; the last one expected, or a
-//! single one, waits for nothing.
+//! longer while others are expected, since all of a batch are made durable by one wait for the disk; the last one expected,
+//! or a single one, waits for nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
