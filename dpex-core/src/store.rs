@@ -67,8 +67,8 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// There is at least one more entry after these.
     pub more: bool,
-    /// Entries left out of this page because they could not be read or their names cannot travel: each is counted once
-    /// in a listing.
+    /// Entries left out of this page because they cannot be offered (they could not be read, are neither files nor
+    /// folders, or have names that cannot travel): each is counted once in a listing.
     pub skipped: u64,
     /// The first of them, at most [`MAX_NAMED`], for the owner's log, as far as the store names them. Only their number
     /// travels.
@@ -233,10 +233,9 @@ pub enum StoreError {
 /// A place for files: a shelf to serve from, or a folder to receive into.
 #[async_trait]
 pub trait FileStore: Debug + Send + Sync {
-    /// One page of a subtree. Hidden names (leading `.`), partial files and everything that is neither a file nor a
-    /// folder are left out silently; entries that should be listed and cannot be are counted in [`Page::skipped`], each
-    /// on the page on which it would stand or on the one on which what is in its folder begins, and named in
-    /// [`Page::named`].
+    /// One page of a subtree. Hidden names (leading `.`) and partial files are left out silently; everything else that
+    /// cannot be offered is counted in [`Page::skipped`], each on the page on which it would stand or on the one on
+    /// which what is in its folder begins, and named in [`Page::named`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the queried path, [`StoreError::Io`].

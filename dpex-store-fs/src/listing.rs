@@ -18,14 +18,17 @@ use rustix::io::Errno;
 
 use crate::blocking::blocking;
 use crate::error::{is_our_own_trouble, looking_up};
-use crate::fence::{Folder, RawNames, file_type, is_file, mtime};
+use crate::fence::{Folder, file_type, is_file, mtime};
 use crate::links::{Found, Lost};
 use crate::made_up;
 use crate::names;
 use crate::place::{Id, Place};
 use crate::portable::is_reserved;
 use crate::source::meta;
-use crate::view::{Trail, View};
+use crate::view::{NOT_FOLLOWED, Trail, View};
+
+/// Why it is left out what is neither a file nor a folder.
+const NO_FILE: &str = "it is a pipe, a socket or a device";
 
 impl View {
     /// Answers a query (MSG-10).
@@ -93,7 +96,7 @@ struct Level {
 }
 
 impl Level {
-    fn new(view: &View, place: Place, names: RawNames, path: SharePath, after: VecDeque<String>) -> Self {
+    fn new(view: &View, place: Place, names: Vec<Vec<u8>>, path: SharePath, after: VecDeque<String>) -> Self {
         let names = Names::sorted(names, view, after.front().map(String::as_str));
         Self { place, path, names, done: 0, after }
     }
@@ -136,6 +139,10 @@ impl Pending {
         if self.named.len() < MAX_NAMED {
             self.named.push(skipped());
         }
+    }
+
+    fn add_path(&mut self, path: &SharePath, why: &str) {
+        self.add(|| Skipped { name: path.to_string(), why: why.to_owned() });
     }
 
     fn add_unreadable(&mut self, path: &SharePath, errno: Errno) {
@@ -231,7 +238,7 @@ impl Walk {
 
     /// What is in a folder, from where the walk stands in it. Ends at a folder that is to be gone into.
     fn go_on(&mut self, level: &mut Level) -> Step<Option<Level>> {
-        while let Some(name) = level.names.offered.get(level.done) {
+        while let Some(name) = level.names.shown.get(level.done) {
             let (name, path) = match as_path(name, &level.path) {
                 Ok(found) => found,
                 Err(why) => {
@@ -286,8 +293,10 @@ impl Walk {
             FileType::RegularFile if !names.may_be_part(name) || View::shows_file(place.folder(), name) => {
                 self.file(place.folder(), name, path, &stat)?;
             }
+            FileType::RegularFile => {}
             FileType::Symlink if self.view.links.is_some() => return self.link(place, name, path),
-            _ => {}
+            FileType::Symlink => self.pending.add_path(&path, NOT_FOLLOWED),
+            _ => self.pending.add_path(&path, NO_FILE),
         }
         Ok(false)
     }
@@ -297,7 +306,9 @@ impl Walk {
         match self.view.follow(place, name) {
             Ok(Found::Folder(_, stat)) => return self.folder_entry(path, &stat),
             Ok(Found::Other(place, name, stat)) => {
-                if is_file(&stat) && View::shows_file(place.folder(), &name) {
+                if !is_file(&stat) {
+                    self.pending.add_path(&path, NO_FILE);
+                } else if View::shows_file(place.folder(), &name) {
                     self.file(place.folder(), &name, path, &stat)?;
                 }
             }
@@ -308,8 +319,7 @@ impl Walk {
 
     fn folder_entry(&mut self, path: SharePath, stat: &Stat) -> Step<bool> {
         if self.view.links.is_some() && self.trail.holds(Id::of(stat)) {
-            let why = "it leads back to a folder that it lies in".to_owned();
-            self.pending.add(|| Skipped { name: path.to_string(), why });
+            self.pending.add_path(&path, "it leads back to a folder that it lies in");
             return Ok(false);
         }
         self.push(path, EntryKind::Folder(mtime(stat))).map(|()| true)
@@ -323,7 +333,7 @@ impl Walk {
         match made_up::check_named(folder, name, stat) {
             Ok(()) => self.push(path, EntryKind::File(meta(stat, &self.view.secret))),
             Err(Errno::NXIO) => {
-                self.pending.add(|| Skipped { name: path.to_string(), why: made_up::WHY.to_owned() });
+                self.pending.add_path(&path, made_up::WHY);
                 Ok(())
             }
             Err(errno) => self.leave_out(&path, errno),
@@ -341,7 +351,7 @@ impl Walk {
             Lost::System(Errno::NAMETOOLONG) => "the link leads too deep",
             Lost::System(errno) => return self.leave_out(path, errno),
         };
-        self.pending.add(|| Skipped { name: path.to_string(), why: why.to_owned() });
+        self.pending.add_path(path, why);
         Ok(())
     }
 
@@ -386,35 +396,29 @@ pub(crate) fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
         )
 }
 
-/// The names of one folder that may be offered, in order.
+/// The names of one folder that are not hidden, in order.
 #[derive(Debug)]
 struct Names {
-    offered: Vec<Vec<u8>>,
+    shown: Vec<Vec<u8>>,
     /// All sidecars that lie there: most folders have none, and then no file needs a second look.
     sidecars: BTreeSet<Vec<u8>>,
 }
 
 impl Names {
-    fn sorted(names: RawNames, view: &View, first: Option<&str>) -> Self {
+    fn sorted(names: Vec<Vec<u8>>, view: &View, first: Option<&str>) -> Self {
         let mut sidecars = BTreeSet::new();
-        let mut offered = Vec::with_capacity(names.len());
-        for (name, kind) in names {
-            let wanted = match kind {
-                FileType::Directory | FileType::RegularFile | FileType::Unknown => true,
-                FileType::Symlink => view.links.is_some(),
-                _ => false,
-            };
+        let mut shown = Vec::with_capacity(names.len());
+        for name in names {
             if is_reserved(&name) {
                 sidecars.insert(name);
-            } else if wanted && view.shows_name(&name) && first.is_none_or(|first| name.as_slice() >= first.as_bytes())
-            {
-                offered.push(name);
+            } else if view.shows_name(&name) && first.is_none_or(|first| name.as_slice() >= first.as_bytes()) {
+                shown.push(name);
             }
         }
-        offered.sort_unstable();
+        shown.sort_unstable();
         // A name that moved while the directory was read may have been seen twice.
-        offered.dedup();
-        Self { offered, sidecars }
+        shown.dedup();
+        Self { shown, sidecars }
     }
 
     fn may_be_part(&self, name: &str) -> bool {

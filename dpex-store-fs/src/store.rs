@@ -24,7 +24,7 @@ use crate::place::Place;
 use crate::portable::Rules;
 use crate::receiving;
 use crate::roots::{self, RootError};
-use crate::view::{View, shows_name};
+use crate::view::{NOT_FOLLOWED, View, shows_name};
 use crate::whole::{Batch, Unsettled};
 
 /// What the owner of the folder may choose: the heading `[store-fs]` of the configuration.
@@ -80,7 +80,7 @@ impl Shelves {
         let target = std::fs::read_link(root.components().collect::<PathBuf>()).ok()?;
         let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         let Some(links) = &self.links else {
-            return Some(refused("it is a link, and `follow-links` is off"));
+            return Some(refused(NOT_FOLLOWED));
         };
         Some(match links.find(&target, |name| shows_name(name, self.hidden)) {
             Some(Ok(Found::Folder(place, _))) => Ok(place),

@@ -15,6 +15,9 @@ use crate::place::{Id, Place};
 use crate::portable::is_reserved;
 use crate::source::FsSource;
 
+/// Why a link is not offered if no link is.
+pub(crate) const NOT_FOLLOWED: &str = "it is a link, and `follow-links` is off";
+
 /// What of a folder is offered.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -22,7 +25,7 @@ pub(crate) struct View {
     pub(crate) secret: Secret<32>,
     /// Also names that begin with a dot.
     pub(crate) hidden: bool,
-    /// Also what links lead to; `None` if links are as good as not there.
+    /// Also what links lead to; `None` if none is followed.
     pub(crate) links: Option<Arc<Links>>,
 }
 

@@ -285,7 +285,8 @@ impl Walk {
         let path = match folder.join(name) {
             Ok(path) if is_file || child.is_folder => path,
             Ok(_) => {
-                self.left_out.add(folder, name, "its key is no path");
+                let why = if child.is_other { "it is neither a file nor a folder" } else { "its key is no path" };
+                self.left_out.add(folder, name, why);
                 return Ok(None);
             }
             Err(why) => {

@@ -15,6 +15,8 @@ use dpex_core::types::SharePath;
 pub(crate) enum Named {
     File(String),
     Folder(String),
+    /// A link, a pipe, a socket or a device.
+    Other(String),
     /// A name that is not UTF-8; what is none of it is written `\xff`.
     Unspeakable(String),
 }
@@ -36,7 +38,7 @@ pub(crate) async fn has_link(root: &Path, path: &SharePath) -> Result<bool, Stor
     .await
 }
 
-/// Everything in a folder that is a file or a folder, unordered; nothing if there is no such folder.
+/// What is in a folder, unordered; nothing if there is no such folder.
 pub(crate) async fn names(folder: PathBuf) -> Result<Vec<Named>, StoreError> {
     blocking(move || {
         let entries = match std::fs::read_dir(&folder) {
@@ -49,12 +51,10 @@ pub(crate) async fn names(folder: PathBuf) -> Result<Vec<Named>, StoreError> {
         for entry in entries {
             let entry = entry?;
             let kind = entry.file_type()?;
-            if !kind.is_file() && !kind.is_dir() {
-                continue;
-            }
             names.push(match entry.file_name().into_string() {
                 Err(name) => Named::Unspeakable(spelled(name.as_encoded_bytes())),
                 Ok(name) if kind.is_dir() => Named::Folder(name),
+                Ok(name) if !kind.is_file() => Named::Other(name),
                 Ok(name) if is_staged(&name) => continue,
                 Ok(name) => Named::File(name),
             });

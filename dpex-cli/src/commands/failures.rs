@@ -83,7 +83,7 @@ pub(super) const DIFFERS_HINT: &str = "--overwrite fetches it again in its place
 /// A listing is not everything.
 pub(super) fn left_out(count: u64) -> String {
     let names = if count == 1 { "1 name".to_owned() } else { format!("{count} names") };
-    format!("the server left out {names} that it could not read or that cannot travel")
+    format!("the server left out {names} that it cannot offer")
 }
 
 /// What to do about it.

@@ -3,6 +3,7 @@
 mod budget;
 mod hook;
 mod host;
+mod left_out;
 mod metrics;
 mod nothing;
 mod repeats;

@@ -80,7 +80,7 @@ fn names_that_cannot_be_stored_here_fail_by_name_and_do_not_stop_the_others() {
     let _server = site.serve();
     let listed = alice.run(&["client", "ls"]);
     assert_eq!(listed.stdout, "NUL.txt\na:b\nfine.txt\nfolder/\n");
-    let left_out = "the server left out 1 name that it could not read or that cannot travel";
+    let left_out = "the server left out 1 name that it cannot offer";
     assert_eq!((listed.code, listed.stderr.lines().next()), (Some(1), Some(&*format!("error: {left_out}"))));
     let ended = alice.run(&["-q", "client", "getall", "--to", "in"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");

@@ -5,8 +5,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::process::{Child, ChildStdout, Stdio};
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -106,20 +108,24 @@ fn what_nobody_can_be_given_is_named_to_the_owner_once_and_not_with_every_listin
     for n in 0..150 {
         fs::write(shelf.join(format!("many {n:03}\n")), "x").expect("writable");
     }
+    symlink("fine", shelf.join("a-link")).expect("linked");
+    mkfifoat(CWD, shelf.join("a-pipe"), Mode::RUSR | Mode::WUSR).expect("made");
     let server = site.serve();
     for _ in 0..2 {
         let ended = alice.run(&["client", "getall", "--json", "--to", "in"]);
         assert_eq!(ended.code, Some(1));
         let summary = records(&ended).into_iter().find(|record| record["type"] == "summary").expect("a summary");
-        assert_eq!(summary["unreadable"], 152, "{summary}");
+        assert_eq!(summary["left-out"], 154, "{summary}");
     }
     server.signal(Signal::TERM);
     let told: Vec<Value> = records(&server.ended()).into_iter().filter(|r| r["type"] == "left-out").collect();
     let names: Vec<&str> = told.iter().filter_map(|record| record["path"].as_str()).collect();
     assert_eq!((names.len(), told.len()), (100, 101), "{told:?}");
-    assert!(names.contains(&"folder/clear\u{1b}[2Jscreen") && names.contains(&"many 000\n"), "{names:?}");
+    assert_eq!(names[..4], ["a-link", "a-pipe", "folder/clear\u{1b}[2Jscreen", "many 000\n"]);
+    assert_eq!(told[0]["why"], "it is a link, and `follow-links` is off");
+    assert_eq!(told[1]["why"], "it is a pipe, a socket or a device");
     let last = told.last().expect("not empty");
-    assert_eq!((&last["more"], &last["person"]), (&52.into(), &"alice".into()), "{last}");
+    assert_eq!((&last["more"], &last["person"]), (&54.into(), &"alice".into()), "{last}");
 }
 
 #[test]

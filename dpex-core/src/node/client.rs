@@ -303,8 +303,7 @@ impl Client {
     }
 
     /// A whole listing. Its pages come one after the other, as fast as the path takes them. Returns the entries and how
-    /// many the server left out, because it could not read them or their names cannot travel: a number of the server's
-    /// own, and not checked.
+    /// many the server left out, because it cannot offer them: a number of the server's own, and not checked.
     ///
     /// # Errors
     /// [`ListError`].

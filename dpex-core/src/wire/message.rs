@@ -62,7 +62,7 @@ pub enum Message {
         entries: Vec<Entry>,
         /// Are there more?
         more: bool,
-        /// Entries left out because they could not be read.
+        /// Entries left out because they cannot be offered.
         skipped: u64,
     },
     /// Client: send this file.

@@ -21,7 +21,7 @@ pub(super) enum Serving {
     Offered,
     /// As a folder with these names in it.
     Folder(&'static [&'static str]),
-    /// Counted, and named to the owner with this reason.
+    /// Counted, and named to the owner with this reason: it, or what it lies in.
     LeftOut(&'static str),
     /// Neither listed nor counted.
     Silent,
@@ -78,7 +78,8 @@ pub(super) async fn serves(store: &dyn FileStore, name: &[u8], expected: Serving
     let page = store.list(&query("", None, 1000, true)).await.expect("lists");
     let text = String::from_utf8_lossy(name).into_owned();
     let listed: Vec<&str> = page.entries.iter().map(|entry| entry.path.as_str()).collect();
-    let named = page.named.iter().find(|skipped| skipped.name == text || text.contains('\u{fffd}'));
+    let is_in = |name: &str| text.strip_prefix(name).is_some_and(|below| below.is_empty() || below.starts_with('/'));
+    let named = page.named.iter().find(|skipped| is_in(&skipped.name) || text.contains('\u{fffd}'));
     let asked = SharePath::from_utf8(name);
     let opened = match &asked {
         Ok(asked) => Some(store.open(asked).await),

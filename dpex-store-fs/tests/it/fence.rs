@@ -8,7 +8,10 @@ use dpex_core::types::Secret;
 use dpex_store_fs::{FsStore, Options};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mkfifoat, mknodat, renameat_with};
 
-use crate::support::{Yard, chmod, deliver, fetch, incoming, names, newer, path, put, query};
+use crate::support::{Yard, chmod, deliver, fetch, incoming, left_out, names, newer, path, put, query};
+
+const NOT_FOLLOWED: &str = "it is a link, and `follow-links` is off";
+const NO_FILE: &str = "it is a pipe, a socket or a device";
 
 /// Links of every kind: to a file and a folder, inside and outside, absolute and relative, broken, circular, magic.
 fn plant_links(yard: &Yard) -> Vec<&'static str> {
@@ -41,9 +44,12 @@ fn plant_links(yard: &Yard) -> Vec<&'static str> {
 #[tokio::test]
 async fn no_link_is_listed_or_opened_wherever_it_points() {
     let yard = Yard::new();
-    let links = plant_links(&yard);
+    let mut links = plant_links(&yard);
     let store = yard.serve();
     assert_eq!(names(&store, "").await, ["real/", "real/file"]);
+    links.sort_unstable();
+    let want: Vec<_> = links.iter().map(|link| ((*link).to_owned(), NOT_FOLLOWED.to_owned())).collect();
+    assert_eq!(left_out(&store).await, want, "its owner put it there, and is told");
     for link in links {
         for name in [link.to_owned(), format!("{link}/secret"), format!("{link}/file"), format!("{link}/real/file")] {
             assert!(matches!(store.open(&path(&name)).await, Err(StoreError::NotFound)), "{name}");
@@ -204,6 +210,9 @@ async fn fifos_sockets_and_devices_are_not_files() {
     }
     let store = yard.serve();
     assert_eq!(names(&store, "").await, ["a"]);
+    special.sort_unstable();
+    let want: Vec<_> = special.iter().map(|name| ((*name).to_owned(), NO_FILE.to_owned())).collect();
+    assert_eq!(left_out(&store).await, want);
     for name in special {
         assert!(matches!(store.open(&path(name)).await, Err(StoreError::NotFound)), "{name}");
         assert!(matches!(store.list(&query(name, None, 9, true)).await, Err(StoreError::NotFound)), "{name}");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 pub(crate) use dpex_core::conformance::store::support::{
-    at, deliver, fetch, incoming, label, list_all, names, newer, path, put, query, walk_all,
+    at, deliver, fetch, incoming, label, left_out, list_all, names, newer, path, put, query, walk_all,
 };
 use dpex_core::types::Secret;
 use dpex_store_fs::{FsStore, Options};

@@ -1,10 +1,13 @@
 //! `file://`: what a folder has and a bucket has not.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dpex_core::conformance::store::support::{deliver, fetch, incoming, list_all, names, newer, path, put, query};
+use dpex_core::conformance::store::support::{
+    deliver, fetch, incoming, left_out, list_all, names, newer, path, put, query,
+};
 use dpex_core::store::{Existing, FileStore, StoreError};
 use dpex_core::types::Secret;
 use dpex_store_object::{ObjectStoreShelf, Options};
@@ -45,7 +48,7 @@ impl Yard {
 }
 
 #[test]
-fn links_are_neither_shown_nor_followed() {
+fn links_and_sockets_are_left_out_by_name_and_not_followed() {
     run(async {
         let yard = Yard::new();
         let store = &*yard.store;
@@ -53,7 +56,11 @@ fn links_are_neither_shown_nor_followed() {
         symlink(yard.around.path().join("outside"), yard.at("out")).expect("linked");
         symlink(yard.around.path().join("outside/secret"), yard.at("file")).expect("linked");
         symlink(yard.at("d"), yard.at("in")).expect("linked");
+        let _socket = UnixListener::bind(yard.at("d/socket")).expect("bound");
         assert_eq!(names(store, "").await, ["d/", "d/a"]);
+        let why = "it is neither a file nor a folder".to_owned();
+        let want = ["d/socket", "file", "in", "out"].map(|name| (name.to_owned(), why.clone()));
+        assert_eq!(left_out(store).await, want);
         for name in ["out/secret", "file", "in/a"] {
             assert!(matches!(fetch(store, name).await, Err(StoreError::NotFound)), "{name}");
             let listed = store.list(&query(name, None, 9, true)).await;

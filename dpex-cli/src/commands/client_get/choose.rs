@@ -28,7 +28,7 @@ pub(super) struct Chosen {
     pub(super) entries: Vec<Entry>,
     /// Words that stand for nothing.
     pub(super) unmatched: Vec<String>,
-    /// Entries that the server could not read.
+    /// Entries that the server cannot offer.
     pub(super) skipped: u64,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Tally {
     mixed: bool,
     full: bool,
     unmatched: Vec<String>,
-    /// Entries that the server could not read.
+    /// Entries that the server cannot offer.
     skipped: u64,
     /// Files that were not asked for, because it would have been pointless.
     not_begun: u64,
@@ -149,7 +149,7 @@ impl Tally {
                 "summary",
                 json!({
                     "fetched": self.fetched, "bytes": self.bytes, "here": self.here,
-                    "failed": self.failed, "unmatched": self.unmatched, "unreadable": self.skipped,
+                    "failed": self.failed, "unmatched": self.unmatched, "left-out": self.skipped,
                     "not-begun": self.not_begun,
                 }),
             )?;
@@ -304,7 +304,7 @@ mod tests {
         let left_out = |n| Tally { fetched: 3, ..Tally::begin(Vec::new(), n) };
         let error = left_out(1).verdict().expect_err("not all came");
         assert_eq!(error.blame().exit_code(), 1);
-        assert_eq!(error.message(), "the server left out 1 name that it could not read or that cannot travel");
+        assert_eq!(error.message(), "the server left out 1 name that it cannot offer");
         assert!(error.hint_text().contains("its log"), "{}", error.hint_text());
         assert_eq!(left_out(u64::MAX).sentence(), format!("3 fetched (0 B), {} left out by the server", u64::MAX));
         let mut both = left_out(2);

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::budget::Budget;
 use super::hook::Hook;
+use super::left_out::LeftOut;
 use super::metrics::Totals;
 use super::nothing::Nothing;
 use super::repeats::Repeats;
@@ -36,10 +37,6 @@ use renewed::{Renewed, keep_renewed};
 const REJECTIONS_EVERY: Duration = Duration::from_secs(60);
 /// More than there are people and kinds.
 const MOST_REJECTIONS: usize = 8 * dpex_core::engine::MAX_PEOPLE;
-/// How often an entry that cannot be offered is named again.
-const LEFT_OUT_EVERY: Duration = Duration::from_secs(3600);
-/// Names of such entries that are remembered.
-const MOST_LEFT_OUT: usize = 4096;
 
 /// How long the end of the program may wait for the disk.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -70,8 +67,7 @@ pub(super) struct Host {
     /// When sessions and the sending of files began, for how long they took.
     begun: Mutex<HashMap<Undertaking, (Instant, SharePath)>>,
     rejections: Mutex<Repeats<Kind, (SocketAddr, String)>>,
-    /// By name; the empty one stands for those that are not named.
-    left_out: Mutex<Repeats<(EnrolmentId, String), ()>>,
+    left_out: Mutex<LeftOut>,
 }
 
 impl Host {
@@ -91,7 +87,7 @@ impl Host {
             totals: Totals::default(),
             begun: Mutex::default(),
             rejections: Mutex::new(Repeats::new(REJECTIONS_EVERY, MOST_REJECTIONS)),
-            left_out: Mutex::new(Repeats::new(LEFT_OUT_EVERY, MOST_LEFT_OUT)),
+            left_out: Mutex::default(),
         }
     }
 
@@ -177,14 +173,12 @@ impl Host {
 
     /// Names what the owner put on a shelf and nobody can be given.
     fn leave_out(&self, now: Instant, person: EnrolmentId, folder: &SharePath, skipped: u64, named: Vec<Skipped>) {
-        let more = skipped.saturating_sub(named.len() as u64);
+        let (named, more) = locked(&self.left_out).hear(now, person, skipped, named);
         for Skipped { name, why } in named {
-            if locked(&self.left_out).hear(now, (person, name.clone()), ()).is_some() {
-                let words = || format!("cannot be offered {}: {why}", escape(&name));
-                self.tell(person, "left-out", words, || json!({ "path": name, "why": why }));
-            }
+            let words = || format!("cannot be offered {}: {why}", escape(&name));
+            self.tell(person, "left-out", words, || json!({ "path": name, "why": why }));
         }
-        if more > 0 && locked(&self.left_out).hear(now, (person, String::new()), ()).is_some() {
+        if more > 0 {
             let words = || format!("cannot be offered {more} more names in {}", escape(&format!("/{folder}")));
             self.tell(person, "left-out", words, || json!({ "folder": folder.as_str(), "more": more }));
         }

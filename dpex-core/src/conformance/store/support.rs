@@ -112,6 +112,13 @@ pub async fn names(store: &dyn FileStore, folder: &str) -> Vec<String> {
     list_all(store, folder, 100, true).await.0.iter().map(label).collect()
 }
 
+/// What is left out of a listing of everything, by name, and why: at most what one page names.
+pub async fn left_out(store: &dyn FileStore) -> Vec<(String, String)> {
+    let page = store.list(&query("", None, 1000, true)).await.expect("lists");
+    assert_eq!(page.skipped, u64::try_from(page.named.len()).expect("few"));
+    page.named.into_iter().map(|skipped| (skipped.name, skipped.why)).collect()
+}
+
 /// The name of an entry, a folder's with a `/` behind it.
 #[must_use]
 pub fn label(entry: &Entry) -> String {

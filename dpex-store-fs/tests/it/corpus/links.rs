@@ -41,7 +41,7 @@ const ROWS: &[(&str, &str, Serving)] = &[
     ("to a hidden file in a root", "ROOT/.hidden", Silent),
     ("into a hidden folder in a root", "ROOT/.git/config", Silent),
     ("to a sidecar in a root", "ROOT/.a.dpexpart", Silent),
-    ("to a pipe in a root", "ROOT/pipe", Silent),
+    ("to a pipe in a root", "ROOT/pipe", LeftOut("it is a pipe, a socket or a device")),
     #[cfg(target_os = "linux")]
     ("to a file that the system makes up", "/proc/self/status", LeftOut("the system makes up its content")),
 ];

@@ -43,6 +43,10 @@ fn mode() -> Mode {
     Mode::RUSR | Mode::WUSR
 }
 
+/// With what lies below them.
+const LINK: Serving = LeftOut("it is a link, and `follow-links` is off");
+const NO_FILE: Serving = LeftOut("it is a pipe, a socket or a device");
+
 const ROWS: &[Row] = &[
     row(
         "a link to a file beside it",
@@ -50,30 +54,30 @@ const ROWS: &[Row] = &[
             y.write("real", "real");
             link(y, "real", "x")
         },
-        ("x", Silent),
+        ("x", LINK),
         ("x", Taken),
     ),
-    row("a link to a file elsewhere", |y| link(y, "OUTSIDE/secret", "x"), ("x", Silent), ("x", Taken)),
-    row("a relative link out", |y| link(y, "../outside/secret", "x"), ("x", Silent), ("x", Taken)),
-    row("a link to a folder", |y| link(y, "OUTSIDE", "x"), ("x", Silent), ("x", Taken)),
-    row("below a link to a folder", |y| link(y, "OUTSIDE", "x"), ("x/secret", Silent), ("x/new", Taken)),
-    row("far below a link to a folder", |y| link(y, "OUTSIDE", "x"), ("x/secret", Silent), ("x/new/file", Taken)),
-    row("a link that leads nowhere", |y| link(y, "gone", "x"), ("x", Silent), ("x", Taken)),
-    row("a link to nothing elsewhere", |y| link(y, "OUTSIDE/new", "x"), ("x", Silent), ("x", Taken)),
-    row("a link to itself", |y| link(y, "x", "x"), ("x", Silent), ("x", Taken)),
-    row("a link to the folder it lies in", |y| link(y, ".", "x"), ("x", Silent), ("x/y", Taken)),
-    row("a link to a device", |y| link(y, "/dev/zero", "x"), ("x", Silent), ("x", Taken)),
+    row("a link to a file elsewhere", |y| link(y, "OUTSIDE/secret", "x"), ("x", LINK), ("x", Taken)),
+    row("a relative link out", |y| link(y, "../outside/secret", "x"), ("x", LINK), ("x", Taken)),
+    row("a link to a folder", |y| link(y, "OUTSIDE", "x"), ("x", LINK), ("x", Taken)),
+    row("below a link to a folder", |y| link(y, "OUTSIDE", "x"), ("x/secret", LINK), ("x/new", Taken)),
+    row("far below a link to a folder", |y| link(y, "OUTSIDE", "x"), ("x/secret", LINK), ("x/new/file", Taken)),
+    row("a link that leads nowhere", |y| link(y, "gone", "x"), ("x", LINK), ("x", Taken)),
+    row("a link to nothing elsewhere", |y| link(y, "OUTSIDE/new", "x"), ("x", LINK), ("x", Taken)),
+    row("a link to itself", |y| link(y, "x", "x"), ("x", LINK), ("x", Taken)),
+    row("a link to the folder it lies in", |y| link(y, ".", "x"), ("x", LINK), ("x/y", Taken)),
+    row("a link to a device", |y| link(y, "/dev/zero", "x"), ("x", LINK), ("x", Taken)),
     row(
         "a link to the whole disk, as the system makes it",
         |y| link(y, "/proc/self/root", "x"),
-        ("x", Silent),
+        ("x", LINK),
         ("x/tmp/y", Taken),
     ),
-    row("a link in the part's place", |y| link(y, "OUTSIDE/secret", "x.part"), ("x.part", Silent), ("x", Arrives)),
+    row("a link in the part's place", |y| link(y, "OUTSIDE/secret", "x.part"), ("x.part", LINK), ("x", Arrives)),
     row(
         "a link to nothing in the part's place",
         |y| link(y, "OUTSIDE/new", "x.part"),
-        ("x.part", Silent),
+        ("x.part", LINK),
         ("x", Arrives),
     ),
     row(
@@ -124,11 +128,11 @@ const ROWS: &[Row] = &[
         (".x.dpexpart", Silent),
         ("x", Arrives),
     ),
-    row("a pipe", |y| mkfifoat(CWD, y.at("x"), mode()).is_ok(), ("x", Silent), ("x", Taken)),
+    row("a pipe", |y| mkfifoat(CWD, y.at("x"), mode()).is_ok(), ("x", NO_FILE), ("x", Taken)),
     row(
         "a pipe in the part's place",
         |y| mkfifoat(CWD, y.at("x.part"), mode()).is_ok(),
-        ("x.part", Silent),
+        ("x.part", NO_FILE),
         ("x", Arrives),
     ),
     row(
@@ -137,12 +141,12 @@ const ROWS: &[Row] = &[
         (".x.dpexpart", Silent),
         ("x", Arrives),
     ),
-    row("below a pipe", |y| mkfifoat(CWD, y.at("x"), mode()).is_ok(), ("x/y", Silent), ("x/y", Taken)),
-    row("a socket", |y| UnixListener::bind(y.at("x")).is_ok(), ("x", Silent), ("x", Taken)),
+    row("below a pipe", |y| mkfifoat(CWD, y.at("x"), mode()).is_ok(), ("x/y", NO_FILE), ("x/y", Taken)),
+    row("a socket", |y| UnixListener::bind(y.at("x")).is_ok(), ("x", NO_FILE), ("x", Taken)),
     row(
         "a device",
         |y| mknodat(CWD, y.at("x"), FileType::CharacterDevice, mode(), makedev(1, 5)).is_ok(),
-        ("x", Silent),
+        ("x", NO_FILE),
         ("x", Taken),
     ),
     row(
