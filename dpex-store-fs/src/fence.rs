@@ -20,6 +20,8 @@ use crate::sys;
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+/// A new folder's mode, of which the umask takes its part.
+const ANYBODY: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 /// `NONBLOCK`, because whatever the name was a moment ago, it may be a FIFO now.
 const FILE: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
@@ -56,6 +58,30 @@ impl Folder {
         Ok(Self(sys::open_root(path, FOLDER.difference(OFlags::NOFOLLOW))?))
     }
 
+    /// The same, and makes the folder and those above it that are missing. A file committed in it is only as durable as
+    /// they are.
+    pub(crate) fn root_made(path: &Path) -> io::Result<Self> {
+        match Self::root_followed(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            found => return found,
+        }
+        let above = match path.parent() {
+            None => return Self::root_followed(path),
+            Some(above) if above.as_os_str().is_empty() => Path::new("."),
+            Some(above) => above,
+        };
+        let above = Self::root_made(above)?;
+        // It has none if it ends with `..`, and then is one of those above.
+        if let Some(name) = path.file_name() {
+            match sys::make_folder(&above, name, ANYBODY) {
+                Err(Errno::EXIST) => {}
+                made => made?,
+            }
+            above.sync()?;
+        }
+        Self::root_followed(path)
+    }
+
     /// Opens a folder directly inside this one; `.` is this one again.
     pub(crate) fn enter(&self, part: &str) -> Result<Self, Errno> {
         sys::open(self, part, FOLDER).map(Self)
@@ -90,7 +116,7 @@ impl Folder {
     }
 
     fn make_one(&self, part: &str, durable: Durable) -> Result<Self, Errno> {
-        match (sys::make_folder(self, part, Mode::RWXU | Mode::RWXG | Mode::RWXO), durable) {
+        match (sys::make_folder(self, part, ANYBODY), durable) {
             // Somebody else was faster, with a folder or with something that `enter` refuses.
             (Err(Errno::EXIST), _) => {}
             // A file committed below is only as durable as the folders above it.

@@ -110,14 +110,13 @@ impl FsStore {
         shelves.open(root, secret)
     }
 
-    /// A folder to receive into, made if it is missing. It may be named through a link, since whoever runs this names it.
+    /// A folder to receive into, made for good if it is missing. It may be named through a link, since whoever runs this names it.
     /// No link in it is followed. What it says of versions is for itself alone.
     ///
     /// # Errors
     /// If `root` cannot be made or opened.
     pub fn receive(root: &Path, options: Options) -> io::Result<Self> {
-        std::fs::create_dir_all(root)?;
-        let root = Place::anchor(Arc::new(Folder::root_followed(root)?));
+        let root = Place::anchor(Arc::new(Folder::root_made(root)?));
         let rules = Rules { hidden: options.hidden, any: options.any_names };
         Ok(Self::new(View { root, secret: Secret::new([0; 32]), hidden: options.hidden, links: None }, rules))
     }

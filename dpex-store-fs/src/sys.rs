@@ -3,6 +3,7 @@
 //! All that receives goes through here and through nothing else, so that a test can stand between: with the feature
 //! `faults` each call first asks the plan of faults that is installed, if one is. Without it they are the plain calls.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -122,8 +123,9 @@ pub(crate) fn is_unable(errno: Errno) -> bool {
     matches!(errno, Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::ISDIR | Errno::NOENT)
 }
 
-pub(crate) fn make_folder(folder: impl AsFd, name: &str, mode: Mode) -> Sys {
-    call(&Step::Make(folder.as_fd(), name), || rustix::fs::mkdirat(&folder, name, mode))
+pub(crate) fn make_folder(folder: impl AsFd, name: impl AsRef<OsStr>, mode: Mode) -> Sys {
+    let name = name.as_ref();
+    call(&Step::Make(folder.as_fd(), &name.to_string_lossy()), || rustix::fs::mkdirat(&folder, name, mode))
 }
 
 pub(crate) fn link(folder: impl AsFd, from: &str, to: &str) -> Sys {

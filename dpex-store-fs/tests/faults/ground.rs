@@ -60,7 +60,12 @@ impl Ground {
     }
 
     pub(crate) fn store(&self) -> io::Result<FsStore> {
-        FsStore::receive(&self.root(), Options::default())
+        self.store_at("")
+    }
+
+    /// One of a folder below.
+    pub(crate) fn store_at(&self, name: &str) -> io::Result<FsStore> {
+        FsStore::receive(&self.at(name), Options::default())
     }
 
     /// What a peer would be shown, without the bystanders.

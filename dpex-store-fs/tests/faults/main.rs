@@ -170,6 +170,38 @@ fn check(runtime: &Runtime, ground: &Ground, story: Story, log: &Log, is_plain: 
     }
 }
 
+/// The folder to receive into is made, with the one above it: it is there for good before anything is received.
+#[test]
+fn a_new_folder_to_receive_into() {
+    const NEW: &str = "new/target";
+    let made = |fault| {
+        let ground = Ground::new();
+        let plan = Plan::new(fault, &ground.graves());
+        let installed = plan.install();
+        let result = ground.store_at(NEW).map(drop).map_err(StoreError::Io);
+        drop(installed);
+        (ground, plan, result)
+    };
+    let (_, plan, result) = made(None);
+    result.expect("nothing fails without a fault");
+    let calls = plan.trace();
+    assert_eq!(calls.iter().filter(|call| **call == "sync").count(), 2, "{calls:?}");
+    for number in 0..=calls.len() {
+        for way in WAYS {
+            let (ground, plan, result) = made(Some((number, way.fault())));
+            let what = format!("call {number} of {calls:?}, {way:?}: {result:?}");
+            let is_interrupted = matches!(way, Way::Fail(Errno::INTR));
+            assert_eq!(result.is_ok(), number == calls.len() || is_interrupted, "{what}");
+            if matches!(way, Way::PowerCut(_) | Way::FailThenPowerCut) {
+                plan.lose_power(0);
+            }
+            assert!(result.is_err() || ground.at(NEW).is_dir(), "{what}");
+            ground.store_at(NEW).unwrap_or_else(|e| panic!("{what}, and then {e}"));
+            ground.assert_bystanders_are_untouched();
+        }
+    }
+}
+
 macro_rules! sweeps {
     ($($name:ident: $story:ident, $plain:literal, $least:literal;)+) => {
         $(#[test] fn $name() { sweep(Story::$story, $plain, $least); })+
