@@ -6,6 +6,8 @@
 //!   it was opened is [`StoreError::Changed`], never new bytes;
 //! * **fenced**: no name reaches outside the root the store was made for, by no link and no race.
 
+mod left_out;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::types::{Digest, Fingerprint, SharePath, Timestamp, Version};
+
+pub use left_out::{LeftOut, MAX_NAMED, Skipped};
 
 /// What a store knows of a file at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,24 +74,17 @@ pub struct Page {
     /// Entries left out of this page because they cannot be offered (they could not be read, are neither files nor
     /// folders, or have names that cannot travel): each is counted once in a listing.
     pub skipped: u64,
-    /// The first of them, at most [`MAX_NAMED`], for the owner's log, as far as the store names them. Only their number
-    /// travels.
+    /// The first of them, at most [`MAX_NAMED`] of each reason, for the owner's log, as far as the store names them. Only
+    /// their number travels.
     pub named: Vec<Skipped>,
 }
 
-/// The most entries left out of a page that are named.
-pub const MAX_NAMED: usize = 100;
-
-/// An entry that should be listed and cannot be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// The whole name from the shelf's root. May hold anything but what is no text, which is written `\xff`.
-    pub name: String,
-    /// Why it cannot be.
-    pub why: String,
-}
-
 impl Page {
+    /// Says what is left out of it.
+    pub fn leave_out(&mut self, left_out: LeftOut) {
+        (self.skipped, self.named) = left_out.into_parts();
+    }
+
     /// Could this be the answer to `query`? That is: no more entries than asked for, in ascending order after
     /// [`ListQuery::after`], and each where the query looks.
     #[must_use]
@@ -235,7 +232,8 @@ pub enum StoreError {
 pub trait FileStore: Debug + Send + Sync {
     /// One page of a subtree. Hidden names (leading `.`) and partial files are left out silently; everything else that
     /// cannot be offered is counted in [`Page::skipped`], each on the page on which it would stand or on the one on
-    /// which what is in its folder begins, and named in [`Page::named`].
+    /// which what is in its folder begins, and named in [`Page::named`]. Before the first entry of a page nothing is
+    /// counted if [`ListQuery::after`] is not on offer (NAM-6).
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the queried path, [`StoreError::Io`].

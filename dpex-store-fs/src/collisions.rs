@@ -193,7 +193,7 @@ impl Known {
             found => found.unwrap_or_default(),
         };
         // What is not text can be no name of ours, and is like none.
-        let found: Vec<String> = found.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect();
+        let found: Vec<String> = found.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok()).collect();
         let mut names = Names::default();
         for name in &found {
             names.insert(&self.keys, name);

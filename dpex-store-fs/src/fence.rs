@@ -26,6 +26,9 @@ const ANYBODY: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 const FILE: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// What a directory says of what is in it.
+pub(crate) type RawNames = Vec<(Vec<u8>, FileType)>;
+
 /// An open folder: the root, or one reached from it without the system following a link (NAM-3, NAM-8).
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) OwnedFd);
@@ -175,14 +178,14 @@ impl Folder {
         if is_file(&stat) { Ok((file, stat)) } else { Err(Errno::NXIO) }
     }
 
-    /// The names directly inside, unordered.
-    pub(crate) fn names(&self) -> Result<Vec<Vec<u8>>, Errno> {
+    /// The names directly inside, unordered, each with what the directory says it is (possibly unknown).
+    pub(crate) fn names(&self) -> Result<RawNames, Errno> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(name.to_vec());
+                names.push((name.to_vec(), entry.file_type()));
             }
         }
         Ok(names)

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Page, Pages, Skipped, StoreError};
+use dpex_core::store::{Entry, EntryKind, LeftOut, ListQuery, Page, Pages, StoreError};
 use dpex_core::types::{PathError, SharePath};
 use dpex_core::wire::message::{MAX_PAGE_BYTES, entry_len};
 use rustix::fs::{Access, AtFlags, FileType, Mode, Stat, accessat};
@@ -18,17 +18,14 @@ use rustix::io::Errno;
 
 use crate::blocking::blocking;
 use crate::error::{is_our_own_trouble, looking_up};
-use crate::fence::{Folder, file_type, is_file, mtime};
+use crate::fence::{Folder, RawNames, file_type, is_file, mtime};
 use crate::links::{Found, Lost};
 use crate::made_up;
 use crate::names;
 use crate::place::{Id, Place};
 use crate::portable::is_reserved;
 use crate::source::meta;
-use crate::view::{NOT_FOLLOWED, Trail, View};
-
-/// Why it is left out what is neither a file nor a folder.
-const NO_FILE: &str = "it is a pipe, a socket or a device";
+use crate::view::{NO_FILE, Trail, View};
 
 impl View {
     /// Answers a query (MSG-10).
@@ -74,6 +71,26 @@ pub(crate) fn is_offered(folder: &Folder, name: &str, stat: &Stat) -> bool {
         && made_up::check_named(folder, name, stat).is_ok()
 }
 
+/// Is this an entry of a listing? A folder is also if nobody may look into it.
+fn is_listed(view: &View, path: &SharePath) -> bool {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    if !view.shows_name(name.as_bytes()) {
+        return false;
+    }
+    let Ok((Found::Folder(place, _), trail)) = view.find(&folder) else { return false };
+    let Ok(stat) = place.folder().stat(name) else { return false };
+    let found = match file_type(&stat) {
+        FileType::Directory => return true,
+        FileType::Symlink => view.follow(&place, name),
+        _ => Ok(Found::Other(place, name.to_owned(), stat)),
+    };
+    match found {
+        Ok(Found::Folder(_, stat)) => !trail.holds(Id::of(&stat)),
+        Ok(Found::Other(place, name, stat)) => is_offered(place.folder(), &name, &stat),
+        Err(_) => false,
+    }
+}
+
 /// Why a page ends.
 enum Stop {
     /// It is full and there is more.
@@ -96,7 +113,7 @@ struct Level {
 }
 
 impl Level {
-    fn new(view: &View, place: Place, names: Vec<Vec<u8>>, path: SharePath, after: VecDeque<String>) -> Self {
+    fn new(view: &View, place: Place, names: RawNames, path: SharePath, after: VecDeque<String>) -> Self {
         let names = Names::sorted(names, view, after.front().map(String::as_str));
         Self { place, path, names, done: 0, after }
     }
@@ -109,6 +126,7 @@ struct Draft {
     limit: usize,
     /// What it takes on its way. What goes beyond a page that can travel would be looked at for nothing.
     bytes: usize,
+    left_out: LeftOut,
 }
 
 /// A walk through a subtree, and where it stands.
@@ -122,32 +140,12 @@ struct Walk {
     single: Option<Entry>,
     draft: Draft,
     /// Left out since the last entry; they count for the page of the next entry, if there is one.
-    pending: Pending,
+    pending: LeftOut,
+    /// Those before the next entry do not count: it began where nothing is on offer, and whoever may choose where could
+    /// find by numbers what names there are (NAM-6).
+    is_blind: bool,
     /// The folders that the walk is in.
     trail: Trail,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    count: u64,
-    named: Vec<Skipped>,
-}
-
-impl Pending {
-    fn add(&mut self, skipped: impl FnOnce() -> Skipped) {
-        self.count += 1;
-        if self.named.len() < MAX_NAMED {
-            self.named.push(skipped());
-        }
-    }
-
-    fn add_path(&mut self, path: &SharePath, why: &str) {
-        self.add(|| Skipped { name: path.to_string(), why: why.to_owned() });
-    }
-
-    fn add_unreadable(&mut self, path: &SharePath, errno: Errno) {
-        self.add(|| Skipped { name: path.to_string(), why: io::Error::from(errno).kind().to_string() });
-    }
 }
 
 impl Walk {
@@ -160,9 +158,11 @@ impl Walk {
             levels: Vec::new(),
             single: None,
             draft: Draft::default(),
-            pending: Pending::default(),
+            pending: LeftOut::default(),
+            is_blind: false,
             trail,
         };
+        walk.is_blind = query.after.as_ref().is_some_and(|after| !is_listed(&walk.view, after));
         match found {
             Found::Folder(place, _) => {
                 let names = place.folder().names().map_err(looking_up)?;
@@ -194,7 +194,9 @@ impl Walk {
             Err(Stop::Full) => self.draft.page.more = true,
             Err(Stop::Failed(error)) => return Err(error),
         }
-        Ok(std::mem::take(&mut self.draft.page))
+        let Draft { mut page, left_out, .. } = std::mem::take(&mut self.draft);
+        page.leave_out(left_out);
+        Ok(page)
     }
 
     fn fill(&mut self) -> Step {
@@ -217,15 +219,23 @@ impl Walk {
     }
 
     fn count_pending(&mut self) {
-        let (Pending { count, named }, page) = (std::mem::take(&mut self.pending), &mut self.draft.page);
-        page.skipped += count;
-        let room = MAX_NAMED - page.named.len();
-        page.named.extend(named.into_iter().take(room));
+        let pending = std::mem::take(&mut self.pending);
+        if !self.is_blind {
+            self.draft.left_out.extend(&pending);
+        }
+    }
+
+    fn leave(&mut self, path: &SharePath, why: &str) {
+        self.pending.add(why, || path.to_string());
+    }
+
+    fn leave_unreadable(&mut self, path: &SharePath, errno: Errno) {
+        self.leave(path, &io::Error::from(errno).kind().to_string());
     }
 
     fn push(&mut self, path: SharePath, kind: EntryKind) -> Step {
         let entry = Entry { path, kind };
-        let Draft { page, limit, bytes } = &mut self.draft;
+        let Draft { page, limit, bytes, .. } = &mut self.draft;
         *bytes += entry_len(&entry);
         let count = page.entries.len();
         if count == *limit || (count > 0 && *bytes > MAX_PAGE_BYTES) {
@@ -233,16 +243,23 @@ impl Walk {
         }
         page.entries.push(entry);
         self.count_pending();
+        self.is_blind = false;
         Ok(())
     }
 
     /// What is in a folder, from where the walk stands in it. Ends at a folder that is to be gone into.
     fn go_on(&mut self, level: &mut Level) -> Step<Option<Level>> {
-        while let Some(name) = level.names.shown.get(level.done) {
+        while let Some((name, kind)) = level.names.shown.get(level.done) {
+            // There may be very many, and nothing is asked of the disk for them.
+            if let Some(why) = self.view.why_never(*kind) {
+                self.pending.add(why, || spelled(&level.path, name));
+                level.done += 1;
+                continue;
+            }
             let (name, path) = match as_path(name, &level.path) {
                 Ok(found) => found,
                 Err(why) => {
-                    self.pending.add(|| Skipped { name: spelled(&level.path, name), why: why.to_string() });
+                    self.pending.add(&why.to_string(), || spelled(&level.path, name));
                     level.done += 1;
                     continue;
                 }
@@ -288,15 +305,15 @@ impl Walk {
             Ok(stat) => stat,
             Err(errno) => return self.leave_out(&path, errno).map(|()| false),
         };
-        match file_type(&stat) {
+        let kind = file_type(&stat);
+        match kind {
             FileType::Directory => return self.folder_entry(path, &stat),
             FileType::RegularFile if !names.may_be_part(name) || View::shows_file(place.folder(), name) => {
                 self.file(place.folder(), name, path, &stat)?;
             }
             FileType::RegularFile => {}
             FileType::Symlink if self.view.links.is_some() => return self.link(place, name, path),
-            FileType::Symlink => self.pending.add_path(&path, NOT_FOLLOWED),
-            _ => self.pending.add_path(&path, NO_FILE),
+            _ => self.leave(&path, self.view.why_never(kind).unwrap_or(NO_FILE)),
         }
         Ok(false)
     }
@@ -307,7 +324,7 @@ impl Walk {
             Ok(Found::Folder(_, stat)) => return self.folder_entry(path, &stat),
             Ok(Found::Other(place, name, stat)) => {
                 if !is_file(&stat) {
-                    self.pending.add_path(&path, NO_FILE);
+                    self.leave(&path, NO_FILE);
                 } else if View::shows_file(place.folder(), &name) {
                     self.file(place.folder(), &name, path, &stat)?;
                 }
@@ -319,7 +336,7 @@ impl Walk {
 
     fn folder_entry(&mut self, path: SharePath, stat: &Stat) -> Step<bool> {
         if self.view.links.is_some() && self.trail.holds(Id::of(stat)) {
-            self.pending.add_path(&path, "it leads back to a folder that it lies in");
+            self.leave(&path, "it leads back to a folder that it lies in");
             return Ok(false);
         }
         self.push(path, EntryKind::Folder(mtime(stat))).map(|()| true)
@@ -327,13 +344,13 @@ impl Walk {
 
     fn file(&mut self, folder: &Folder, name: &str, path: SharePath, stat: &Stat) -> Step {
         if !is_readable(folder, name, stat) {
-            self.pending.add_unreadable(&path, Errno::ACCESS);
+            self.leave_unreadable(&path, Errno::ACCESS);
             return Ok(());
         }
         match made_up::check_named(folder, name, stat) {
             Ok(()) => self.push(path, EntryKind::File(meta(stat, &self.view.secret))),
             Err(Errno::NXIO) => {
-                self.pending.add_path(&path, made_up::WHY);
+                self.leave(&path, made_up::WHY);
                 Ok(())
             }
             Err(errno) => self.leave_out(&path, errno),
@@ -351,7 +368,7 @@ impl Walk {
             Lost::System(Errno::NAMETOOLONG) => "the link leads too deep",
             Lost::System(errno) => return self.leave_out(path, errno),
         };
-        self.pending.add_path(path, why);
+        self.leave(path, why);
         Ok(())
     }
 
@@ -360,7 +377,7 @@ impl Walk {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK => {}
             errno if is_our_own_trouble(errno) => return Err(Stop::Failed(StoreError::Io(errno.into()))),
-            _ => self.pending.add_unreadable(path, errno),
+            _ => self.leave_unreadable(path, errno),
         }
         Ok(())
     }
@@ -399,25 +416,25 @@ pub(crate) fn is_readable(folder: &Folder, name: &str, stat: &Stat) -> bool {
 /// The names of one folder that are not hidden, in order.
 #[derive(Debug)]
 struct Names {
-    shown: Vec<Vec<u8>>,
+    shown: RawNames,
     /// All sidecars that lie there: most folders have none, and then no file needs a second look.
     sidecars: BTreeSet<Vec<u8>>,
 }
 
 impl Names {
-    fn sorted(names: Vec<Vec<u8>>, view: &View, first: Option<&str>) -> Self {
+    fn sorted(names: RawNames, view: &View, first: Option<&str>) -> Self {
         let mut sidecars = BTreeSet::new();
         let mut shown = Vec::with_capacity(names.len());
-        for name in names {
+        for (name, kind) in names {
             if is_reserved(&name) {
                 sidecars.insert(name);
             } else if view.shows_name(&name) && first.is_none_or(|first| name.as_slice() >= first.as_bytes()) {
-                shown.push(name);
+                shown.push((name, kind));
             }
         }
-        shown.sort_unstable();
+        shown.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         // A name that moved while the directory was read may have been seen twice.
-        shown.dedup();
+        shown.dedup_by(|(one, _), (other, _)| one == other);
         Self { shown, sidecars }
     }
 

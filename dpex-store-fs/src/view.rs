@@ -18,6 +18,9 @@ use crate::source::FsSource;
 /// Why a link is not offered if no link is.
 pub(crate) const NOT_FOLLOWED: &str = "it is a link, and `follow-links` is off";
 
+/// Why something is not offered that is neither a file nor a folder nor a link.
+pub(crate) const NO_FILE: &str = "it is a pipe, a socket or a device";
+
 /// What of a folder is offered.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -33,6 +36,15 @@ impl View {
     /// May any entry of this name be offered?
     pub(crate) fn shows_name(&self, name: &[u8]) -> bool {
         shows_name(name, self.hidden)
+    }
+
+    /// Why nothing of this kind is offered, if that is so.
+    pub(crate) fn why_never(&self, kind: FileType) -> Option<&'static str> {
+        match kind {
+            FileType::Symlink => self.links.is_none().then_some(NOT_FOLLOWED),
+            FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice => Some(NO_FILE),
+            FileType::Directory | FileType::RegularFile | FileType::Unknown => None,
+        }
     }
 
     /// May this file, of a name that [`Self::shows_name`], be offered?

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpex_core::store::{Entry, EntryKind, ListQuery, MAX_NAMED, Meta, Page, Skipped, StoreError};
+use dpex_core::store::{Entry, EntryKind, LeftOut, ListQuery, Meta, Page, StoreError};
 use dpex_core::types::{Secret, SharePath, Timestamp};
 use object_store::{Attributes, ObjectMeta};
 
@@ -84,31 +84,6 @@ impl Kept {
 /// An entry, and what was left out since the one before.
 type Found = (Entry, LeftOut);
 
-/// Entries that should be listed and cannot be.
-#[derive(Clone, Debug, Default)]
-struct LeftOut {
-    count: u64,
-    /// The first of them.
-    named: Vec<Skipped>,
-}
-
-impl LeftOut {
-    fn add(&mut self, folder: &SharePath, name: &str, why: &str) {
-        self.count += 1;
-        if self.named.len() < MAX_NAMED {
-            let name = if folder.is_root() { name.to_owned() } else { format!("{folder}/{name}") };
-            self.named.push(Skipped { name, why: why.to_owned() });
-        }
-    }
-
-    /// Counts for a page. What it has no room to name need not be remembered.
-    fn tell(&mut self, page: &mut Page) {
-        page.skipped += self.count;
-        self.named.truncate(MAX_NAMED - page.named.len());
-        page.named.extend_from_slice(&self.named);
-    }
-}
-
 /// Answers a query.
 pub(crate) async fn list(
     service: &Service,
@@ -124,12 +99,12 @@ pub(crate) async fn list(
             Begun::File(page) => return Ok(page),
         },
     };
-    let (mut page, mut all) = (Page::default(), Vec::new());
+    let (mut page, mut all, mut left_out) = (Page::default(), Vec::new(), LeftOut::default());
     while all.len() < query.limit.max(1) {
-        let Some((entry, mut left_out)) = walk.next(&view).await? else { break };
-        left_out.tell(&mut page);
-        page.entries.push(entry.clone());
-        all.push((entry, left_out));
+        let Some(found) = walk.next(&view).await? else { break };
+        left_out.extend(&found.1);
+        page.entries.push(found.0.clone());
+        all.push(found);
     }
     // One more proves that there are more.
     match walk.next(&view).await? {
@@ -137,8 +112,9 @@ pub(crate) async fn list(
             page.more = true;
             walk.ahead.push_front(found);
         }
-        None => walk.left_out.tell(&mut page),
+        None => left_out.extend(&walk.take_left_out()),
     }
+    page.leave_out(left_out);
     if page.more || all.len() > FEW {
         kept.keep(query, all, walk);
     }
@@ -158,12 +134,7 @@ enum Begun {
 
 impl View<'_> {
     async fn begin(&self, query: &ListQuery) -> Result<Begun, StoreError> {
-        if !all_shown(&query.path) {
-            return Err(StoreError::NotFound);
-        }
-        if let Some(root) = &self.service.folder
-            && crate::local::has_link(root, &query.path).await?
-        {
+        if !self.is_fenced(&query.path).await? {
             return Err(StoreError::NotFound);
         }
         let mut walk = Walk {
@@ -172,11 +143,15 @@ impl View<'_> {
             levels: Vec::new(),
             ahead: VecDeque::new(),
             left_out: LeftOut::default(),
+            is_blind: match &query.after {
+                Some(after) => !self.is_listed(after).await?,
+                None => false,
+            },
         };
         walk.start(self.service, query.after.as_ref());
         let first = walk.next(self).await?;
         walk.ahead.extend(first);
-        if !walk.ahead.is_empty() || walk.left_out.count > 0 || self.is_folder(&query.path).await? {
+        if !walk.ahead.is_empty() || walk.left_out.count() > 0 || self.is_folder(&query.path).await? {
             return Ok(Begun::Folder(walk));
         }
         let meta = self.file(&query.path).await?.ok_or(StoreError::NotFound)?;
@@ -191,6 +166,20 @@ impl View<'_> {
             return Ok(true);
         }
         has_children(self.service, path).await
+    }
+
+    /// Is this an entry of a listing?
+    async fn is_listed(&self, path: &SharePath) -> Result<bool, StoreError> {
+        Ok(self.is_fenced(path).await? && (self.is_folder(path).await? || self.file(path).await?.is_some()))
+    }
+
+    /// May there be something of this name to be shown, and is no part of it a link?
+    async fn is_fenced(&self, path: &SharePath) -> Result<bool, StoreError> {
+        Ok(all_shown(path)
+            && match &self.service.folder {
+                Some(root) => !crate::local::has_link(root, path).await?,
+                None => true,
+            })
     }
 
     async fn file(&self, path: &SharePath) -> Result<Option<Meta>, StoreError> {
@@ -230,6 +219,9 @@ struct Walk {
     ahead: VecDeque<Found>,
     /// Since the last entry.
     left_out: LeftOut,
+    /// What is left out before the next entry does not count: it began where nothing is on offer, and whoever may choose
+    /// where could find by numbers what names there are (NAM-6).
+    is_blind: bool,
 }
 
 impl Walk {
@@ -269,9 +261,19 @@ impl Walk {
             }
             let folder = folder.clone();
             let Some(entry) = self.entry(view, &folder, &name, child).await? else { continue };
-            return Ok(Some((entry, std::mem::take(&mut self.left_out))));
+            return Ok(Some((entry, self.take_left_out())));
         }
         Ok(None)
+    }
+
+    /// What was left out since the last entry.
+    fn take_left_out(&mut self) -> LeftOut {
+        let left_out = std::mem::take(&mut self.left_out);
+        if std::mem::take(&mut self.is_blind) { LeftOut::default() } else { left_out }
+    }
+
+    fn leave(&mut self, folder: &SharePath, name: &str, why: &str) {
+        self.left_out.add(why, || if folder.is_root() { name.to_owned() } else { format!("{folder}/{name}") });
     }
 
     async fn entry(
@@ -285,19 +287,20 @@ impl Walk {
         let path = match folder.join(name) {
             Ok(path) if is_file || child.is_folder => path,
             Ok(_) => {
-                let why = if child.is_other { "it is neither a file nor a folder" } else { "its key is no path" };
-                self.left_out.add(folder, name, why);
+                let is_other = child.is_other;
+                let why = if is_other { "it is a link, a pipe, a socket or a device" } else { "its key is no path" };
+                self.leave(folder, name, why);
                 return Ok(None);
             }
             Err(why) => {
-                self.left_out.add(folder, name, &why.to_string());
+                self.leave(folder, name, &why.to_string());
                 return Ok(None);
             }
         };
         let kind = if child.is_folder {
             // The object that has the folder's name cannot be shown beside it.
             if is_file {
-                self.left_out.add(folder, name, "a folder has the same name");
+                self.leave(folder, name, "a folder has the same name");
             }
             if self.recursive {
                 self.levels.push((path.clone(), Children::after(view.service, path.clone(), None)));
@@ -316,6 +319,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use dpex_core::store::Skipped;
     use object_store::ObjectStoreExt as _;
     use object_store::path::Path;
 

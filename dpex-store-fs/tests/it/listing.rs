@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use dpex_core::store::{FileStore, MAX_NAMED, StoreError};
 use dpex_core::wire::message::{MAX_PAGE_BYTES, entry_len};
+use rustix::fs::{CWD, Mode, mkfifoat};
 
-use crate::support::{Yard, chmod, is_almighty, label, list_all, names, path, query, walk_all};
+use crate::support::{Yard, chmod, is_almighty, label, left_out, list_all, names, path, query, walk_all};
 
 // MSG-10.
 #[tokio::test]
@@ -126,7 +127,7 @@ async fn entries_that_come_and_go_during_a_listing_leave_the_steady_ones_complet
 }
 
 #[tokio::test]
-async fn names_that_cannot_travel_are_counted_once_whatever_the_page_size() {
+async fn what_cannot_be_offered_is_counted_once_whatever_the_page_size() {
     let yard = Yard::new();
     for name in ["a", "b", "c", "d/e", "f"] {
         yard.write(name, "x");
@@ -138,37 +139,88 @@ async fn names_that_cannot_travel_are_counted_once_whatever_the_page_size() {
     for silent in [&b".hidden\xff"[..], b".x.dpexpart"] {
         std::fs::write(yard.root().join(OsStr::from_bytes(silent)), "x").expect("written");
     }
+    for link in ["0", "b-link", "d/f", "y", ".hidden-link"] {
+        yard.link("a", link);
+    }
+    mkfifoat(CWD, yard.at("d/pipe"), Mode::RUSR | Mode::WUSR).expect("made");
     let store = yard.serve();
     for limit in 1..9 {
         let (entries, skipped) = list_all(&store, "", limit, true).await;
         assert_eq!(entries.iter().map(label).collect::<Vec<_>>(), ["a", "b", "c", "d/", "d/e", "f"]);
-        assert_eq!(skipped, 5, "{limit}");
+        assert_eq!(skipped, 10, "{limit}");
         assert_eq!(walk_all(&store, "", limit, true).await, Some((entries, skipped)), "{limit}");
     }
-    let page = store.list(&query("", None, 9, true)).await.expect("lists");
-    let named: Vec<_> = page.named.iter().map(|skipped| (skipped.name.as_str(), skipped.why.as_str())).collect();
     let (not_utf8, not_allowed) = ("the name is not UTF-8", "the name holds a character that is not allowed");
-    assert_eq!(
-        named,
-        [
-            ("a\\xff", not_utf8),
-            ("b\n", not_allowed),
-            ("c\u{202e}", not_allowed),
-            ("d/\\xfe\\xfe", not_utf8),
-            ("z\\z", not_allowed)
-        ]
-    );
+    let not_followed = "it is a link, and `follow-links` is off";
+    let want = [
+        ("0", not_followed),
+        ("a\\xff", not_utf8),
+        ("b\n", not_allowed),
+        ("b-link", not_followed),
+        ("c\u{202e}", not_allowed),
+        ("d/f", not_followed),
+        ("d/pipe", "it is a pipe, a socket or a device"),
+        ("d/\\xfe\\xfe", not_utf8),
+        ("y", not_followed),
+        ("z\\z", not_allowed),
+    ];
+    assert_eq!(left_out(&store).await, want.map(|(name, why)| (name.to_owned(), why.to_owned())));
 }
 
 #[tokio::test]
-async fn of_very_many_names_that_cannot_travel_the_first_are_named_and_all_are_counted() {
+async fn of_very_many_that_cannot_be_offered_the_first_of_each_reason_are_named_and_all_are_counted() {
     let yard = Yard::new();
     for n in 0..300 {
         std::fs::write(yard.at(&format!("{n:03}\n")), "x").expect("written");
+        yard.link("000", &format!("z{n:03}"));
     }
     let page = yard.serve().list(&query("", None, 9, true)).await.expect("lists");
-    assert_eq!((page.entries.len(), page.skipped, page.named.len()), (0, 300, MAX_NAMED));
-    assert_eq!(page.named[0].name, "000\n");
+    assert_eq!((page.entries.len(), page.skipped, page.named.len()), (0, 600, 2 * MAX_NAMED));
+    assert_eq!((page.named[0].name.as_str(), page.named[MAX_NAMED].name.as_str()), ("000\n", "z000"));
+}
+
+// NAM-6.
+#[tokio::test]
+async fn nobody_finds_by_numbers_what_names_are_left_out() {
+    let yard = Yard::new();
+    for name in ["a", "d/a", "z"] {
+        yard.write(name, "x");
+    }
+    for link in ["0", "d/q", "q", "zz"] {
+        yard.link("a", link);
+    }
+    let store = yard.serve();
+    let count = async |after: Option<&str>| {
+        let query = query("", after.map(path), 9, true);
+        let page = store.list(&query).await.expect("lists");
+        assert_eq!(page.skipped, page.named.len() as u64, "nor are they named");
+        let mut pages = store.pages(&query).expect("it has them");
+        assert_eq!(pages.next(9).await.expect("lists"), page);
+        (page.entries.len(), page.skipped)
+    };
+    assert_eq!(count(None).await, (4, 4));
+    // What may have come on a page before.
+    for (after, want) in [("a", (3, 3)), ("d", (2, 3)), ("d/a", (1, 3)), ("z", (0, 1))] {
+        assert_eq!(count(Some(after)).await, want, "{after}");
+    }
+    // What may not: also the very name, and one on either side of it.
+    for (after, want) in [
+        ("!", (4, 3)),
+        ("0", (4, 3)),
+        ("d/p", (1, 1)),
+        ("d/q", (1, 1)),
+        ("d/q/x", (1, 1)),
+        ("d/r", (1, 1)),
+        ("d/.hidden", (2, 3)),
+        ("e", (1, 1)),
+        ("p", (1, 1)),
+        ("q", (1, 1)),
+        ("r", (1, 1)),
+        ("zy", (0, 0)),
+        ("zz", (0, 0)),
+    ] {
+        assert_eq!(count(Some(after)).await, want, "{after}");
+    }
 }
 
 #[tokio::test]

@@ -58,9 +58,16 @@ fn links_and_sockets_are_left_out_by_name_and_not_followed() {
         symlink(yard.at("d"), yard.at("in")).expect("linked");
         let _socket = UnixListener::bind(yard.at("d/socket")).expect("bound");
         assert_eq!(names(store, "").await, ["d/", "d/a"]);
-        let why = "it is neither a file nor a folder".to_owned();
+        let why = "it is a link, a pipe, a socket or a device".to_owned();
         let want = ["d/socket", "file", "in", "out"].map(|name| (name.to_owned(), why.clone()));
         assert_eq!(left_out(store).await, want);
+        for limit in 1..4 {
+            assert_eq!(list_all(store, "", limit, true).await.1, 4, "each is counted once");
+        }
+        for (after, counted) in [("d", 4), ("d/a", 4), ("e", 0), ("file", 0), ("g", 0), ("out", 0)] {
+            let page = store.list(&query("", Some(path(after)), 1, true)).await.expect("lists");
+            assert_eq!(page.skipped, counted, "{after}: nobody finds by numbers what names there are");
+        }
         for name in ["out/secret", "file", "in/a"] {
             assert!(matches!(fetch(store, name).await, Err(StoreError::NotFound)), "{name}");
             let listed = store.list(&query(name, None, 9, true)).await;

@@ -143,13 +143,16 @@ struct Found<'a> {
 impl Found<'_> {
     fn take(&mut self, entry: &ZipFileEntry<'_>) {
         // The kinds of Unix: none said, regular, folder. Links, devices and the like are nothing that is offered.
-        if !matches!(entry.unix_mode().unwrap_or(0) & 0o170_000, 0 | 0o100_000 | 0o040_000) {
-            return;
-        }
+        let is_other = !matches!(entry.unix_mode().unwrap_or(0) & 0o170_000, 0 | 0o100_000 | 0o040_000);
         let name = entry.name_raw();
         let folder = name.strip_suffix(b"/");
         match place(folder.unwrap_or(name)) {
             Place::Hidden => {}
+            Place::At(path) if is_other => {
+                let inside = parent(&path);
+                self.folders_to(&inside);
+                self.left_out.push(inside);
+            }
             Place::Nowhere(inside) => {
                 self.folders_to(&inside);
                 self.left_out.push(inside);

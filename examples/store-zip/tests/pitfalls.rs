@@ -150,14 +150,18 @@ fn a_file_that_is_also_a_folder_is_only_a_folder() {
 }
 
 #[test]
-fn links_are_left_out_and_not_counted() {
+fn links_are_left_out_and_counted() {
     run(async {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        zip.add_symlink("link", "/etc/passwd", SimpleFileOptions::default()).expect("a new name");
+        for name in ["link", "folder/link", ".hidden"] {
+            zip.add_symlink(name, "/etc/passwd", SimpleFileOptions::default()).expect("a new name");
+        }
         let shelf = Shelf::with(zip.finish().expect("writable").get_ref());
         let store = shelf.serve();
-        assert_eq!(offered(&store, "").await, (Vec::new(), 0));
-        assert!(matches!(fetch(&store, "link").await, Err(StoreError::NotFound)));
+        assert_eq!(offered(&store, "").await, (vec!["folder/".to_owned()], 2));
+        for name in ["link", "folder/link"] {
+            assert!(matches!(fetch(&store, name).await, Err(StoreError::NotFound)), "{name}");
+        }
     });
 }
 

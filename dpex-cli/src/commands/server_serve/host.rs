@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use dpex_core::engine::{Closer, Counters, Rejection};
 use dpex_core::enrol::{Endpoint, Slug};
 use dpex_core::node::{self, BlockValues, Record, SessionInfo};
-use dpex_core::store::{FileStore, Skipped};
+use dpex_core::store::{FileStore, MAX_NAMED, Skipped};
 use dpex_core::types::{EnrolmentId, Secret, SharePath, Timestamp};
 use dpex_core::wire::message::{FailCode, RequestId};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::budget::Budget;
 use super::hook::Hook;
-use super::left_out::LeftOut;
+use super::left_out::{LeftOut, News};
 use super::metrics::Totals;
 use super::nothing::Nothing;
 use super::repeats::Repeats;
@@ -172,15 +172,15 @@ impl Host {
     }
 
     /// Names what the owner put on a shelf and nobody can be given.
-    fn leave_out(&self, now: Instant, person: EnrolmentId, folder: &SharePath, skipped: u64, named: Vec<Skipped>) {
-        let (named, more) = locked(&self.left_out).hear(now, person, skipped, named);
+    fn leave_out(&self, now: Instant, person: EnrolmentId, skipped: u64, named: Vec<Skipped>) {
+        let News { named, more } = locked(&self.left_out).hear(now, person, skipped, named);
         for Skipped { name, why } in named {
             let words = || format!("cannot be offered {}: {why}", escape(&name));
             self.tell(person, "left-out", words, || json!({ "path": name, "why": why }));
         }
-        if more > 0 {
-            let words = || format!("cannot be offered {more} more names in {}", escape(&format!("/{folder}")));
-            self.tell(person, "left-out", words, || json!({ "folder": folder.as_str(), "more": more }));
+        if more {
+            let words = || format!("cannot be offered others either: of one reason, {MAX_NAMED} are named a day");
+            self.tell(person, "left-out", words, || json!({ "more": true }));
         }
     }
 
@@ -292,7 +292,7 @@ impl node::Host for Host {
                 self.tell(s.person, "moved", words, fields);
             }
             Record::Listed { session: s, path, entries, skipped, named } => {
-                self.leave_out(Instant::now(), s.person, &path, skipped, named);
+                self.leave_out(Instant::now(), s.person, skipped, named);
                 if self.ui.verbose || self.ui.json {
                     let fields = || {
                         json!({

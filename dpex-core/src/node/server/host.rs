@@ -85,9 +85,9 @@ pub enum Record {
         path: SharePath,
         /// Entries sent.
         entries: usize,
-        /// How many should have been there besides: they could not be read, or their names cannot travel.
+        /// How many were left out, because they cannot be offered.
         skipped: u64,
-        /// The first of those, at most [`MAX_NAMED`](crate::store::MAX_NAMED) a page.
+        /// The first of those, at most [`MAX_NAMED`](crate::store::MAX_NAMED) of each reason.
         named: Vec<Skipped>,
     },
     /// A file is being sent.

@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use super::{Fault, synthetic_bytes};
 use crate::store::{
-    Entry, EntryKind, Existing, Held, Incoming, Leftover, ListQuery, MAX_NAMED, Meta, Page, Skipped, StoreError,
-    Verified,
+    Entry, EntryKind, Existing, Held, Incoming, LeftOut, Leftover, ListQuery, Meta, Page, StoreError, Verified,
 };
 use crate::types::{Digest, Fingerprint, RangeSet, SharePath, Timestamp, Version};
 
@@ -170,10 +169,14 @@ impl State {
         let first = query.after.as_ref().filter(|after| **after > query.path).unwrap_or(&query.path);
         let mut found = self.nodes.range(first..).take_while(|(path, _)| path.starts_with(&query.path));
         let mut page = Page::default();
-        let mut skipped = Vec::new();
+        let (mut all, mut pending) = (LeftOut::default(), LeftOut::default());
+        // NAM-6: whoever begins where nothing is on offer might find by numbers what is not.
+        let mut is_blind = query.after.as_ref().is_some_and(|after| !self.offers(after));
         while let Some((path, node)) = found.find(|(path, _)| wanted(path)) {
             if self.unreadable.contains(path) {
-                skipped.push(Skipped { name: path.to_string(), why: "it cannot be read".to_owned() });
+                if !is_blind {
+                    pending.add("it cannot be read", || path.to_string());
+                }
                 continue;
             }
             if page.entries.len() == query.limit.max(1) {
@@ -185,12 +188,18 @@ impl State {
                 Node::File(file) => EntryKind::File(file.meta()),
             };
             page.entries.push(Entry { path: path.clone(), kind });
-            skip(&mut page, std::mem::take(&mut skipped));
+            is_blind = false;
+            all.extend(&std::mem::take(&mut pending));
         }
         if !page.more {
-            skip(&mut page, skipped);
+            all.extend(&pending);
         }
+        page.leave_out(all);
         Ok(page)
+    }
+
+    fn offers(&self, path: &SharePath) -> bool {
+        self.nodes.contains_key(path) && !self.unreadable.contains(path) && !is_hidden(path)
     }
 
     pub(super) fn held(&self, path: &SharePath, origin: &Fingerprint) -> Result<Option<Held>, StoreError> {
@@ -295,13 +304,6 @@ impl State {
         self.put(&name, content, meta.mtime, meta.exec);
         Ok(name)
     }
-}
-
-/// Counts entries for a page, and names them as far as there is room.
-fn skip(page: &mut Page, skipped: Vec<Skipped>) {
-    page.skipped += skipped.len() as u64;
-    let room = MAX_NAMED - page.named.len();
-    page.named.extend(skipped.into_iter().take(room));
 }
 
 /// The folders above a path, outermost first, and the path itself; without the root.
