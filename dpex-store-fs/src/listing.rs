@@ -71,6 +71,11 @@ pub(crate) fn is_offered(folder: &Folder, name: &str, stat: &Stat) -> bool {
         && made_up::check_named(folder, name, stat).is_ok()
 }
 
+/// Could this be listed, if it could be read?
+pub(crate) fn is_forbidden(folder: &Folder, name: &str, stat: &Stat) -> bool {
+    is_file(stat) && View::shows_file(folder, name) && !is_readable(folder, name, stat)
+}
+
 /// Is this an entry of a listing? A folder is also if nobody may look into it.
 fn is_listed(view: &View, path: &SharePath) -> bool {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };

@@ -7,16 +7,15 @@ use dpex_core::store::{EntryKind, Opened, StoreError};
 use dpex_core::types::SharePath;
 use rustix::fs::{FileType, Stat};
 
-use crate::error::looking_up;
 use crate::fence::{Folder, file_type, mtime};
 use crate::links::Found;
-use crate::listing::is_offered;
+use crate::listing::{is_forbidden, is_offered};
 use crate::place::{Id, Place};
 use crate::source::{FsSource, meta};
 use crate::view::{Trail, View};
 
 impl View {
-    /// What has these names, as a listing would show it.
+    /// What has these names, as a listing would show it; for oneself, also what may not be read.
     pub(crate) fn look_all(&self, paths: &[SharePath]) -> Vec<Result<Option<EntryKind>, StoreError>> {
         let mut finder = Finder::new(self);
         let mut look = |path| match finder.find(path, |folder, name, stat| Ok(self.shown(folder, name, stat))) {
@@ -29,7 +28,8 @@ impl View {
     }
 
     fn shown(&self, folder: &Folder, name: &str, stat: &Stat) -> Option<EntryKind> {
-        is_offered(folder, name, stat).then(|| EntryKind::File(meta(stat, &self.secret)))
+        let is_shown = is_offered(folder, name, stat) || self.is_own && is_forbidden(folder, name, stat);
+        is_shown.then(|| EntryKind::File(meta(stat, &self.secret)))
     }
 
     /// Opens these files, and reads those of at most `whole` bytes; those are closed again at once.
@@ -54,7 +54,7 @@ impl View {
     /// Opens a file of which this was seen.
     pub(crate) fn open_in(&self, folder: &Folder, name: &str, stat: &Stat) -> Result<FsSource, StoreError> {
         if Self::shows_file(folder, name) {
-            FsSource::open(folder, name, stat, &self.secret)
+            FsSource::open(folder, name, stat, &self.secret).map_err(|e| self.looking_up(e))
         } else {
             Err(StoreError::NotFound)
         }
@@ -95,12 +95,12 @@ impl<'a> Finder<'a> {
             return Err(StoreError::NotFound);
         }
         let Some((place, trail)) = self.parent(parent)? else { return Err(StoreError::NotFound) };
-        let stat = place.folder().stat(name).map_err(looking_up)?;
+        let stat = place.folder().stat(name).map_err(|e| view.looking_up(e))?;
         match file_type(&stat) {
             FileType::Directory | FileType::Symlink => {}
             _ => return work(place.folder(), name, &stat).map(Sought::Other),
         }
-        let found = view.step(place, name).map_err(crate::view::lost)?;
+        let found = view.step(place, name).map_err(|e| view.lost(e))?;
         match &found {
             Found::Folder(_, stat) if view.links.is_some() && trail.holds(Id::of(stat)) => Err(StoreError::NotFound),
             _ => Self::seek(found, work),

@@ -44,9 +44,9 @@ fn is_executable(stat: &Stat) -> bool {
 
 impl FsSource {
     /// Opens a regular file directly inside `folder`, of which this was seen.
-    pub(crate) fn open(folder: &Folder, name: &str, seen: &Stat, secret: &Secret<32>) -> Result<Self, StoreError> {
-        let (file, stat) = folder.open_seen(name, seen).map_err(looking_up)?;
-        made_up::check(&file, &stat).map_err(looking_up)?;
+    pub(crate) fn open(folder: &Folder, name: &str, seen: &Stat, secret: &Secret<32>) -> Result<Self, Errno> {
+        let (file, stat) = folder.open_seen(name, seen)?;
+        made_up::check(&file, &stat)?;
         let open =
             Open { file, meta: meta(&stat, secret), marks: marks(&stat), buffers: Buffers::keeping(IDLE_BUFFERS) };
         Ok(Self(Arc::new(open)))

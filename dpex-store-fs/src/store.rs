@@ -71,7 +71,10 @@ impl Shelves {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
         }
         let rules = Rules { hidden: self.hidden, any: false };
-        Ok(FsStore::new(View { root: shelf, secret, hidden: self.hidden, links: self.links.clone() }, rules))
+        Ok(FsStore::new(
+            View { root: shelf, secret, hidden: self.hidden, links: self.links.clone(), is_own: false },
+            rules,
+        ))
     }
 
     /// What a shelf that is a link leads to; `None` if it is no link.
@@ -118,7 +121,8 @@ impl FsStore {
     pub fn receive(root: &Path, options: Options) -> io::Result<Self> {
         let root = Place::anchor(Arc::new(Folder::root_made(root)?));
         let rules = Rules { hidden: options.hidden, any: options.any_names };
-        Ok(Self::new(View { root, secret: Secret::new([0; 32]), hidden: options.hidden, links: None }, rules))
+        let secret = Secret::new([0; 32]);
+        Ok(Self::new(View { root, secret, hidden: options.hidden, links: None, is_own: true }, rules))
     }
 
     fn new(view: View, rules: Rules) -> Self {

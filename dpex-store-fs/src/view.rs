@@ -30,6 +30,8 @@ pub(crate) struct View {
     pub(crate) hidden: bool,
     /// Also what links lead to; `None` if none is followed.
     pub(crate) links: Option<Arc<Links>>,
+    /// A folder to receive into, of which whoever runs this asks for themselves: they may know what they may not read.
+    pub(crate) is_own: bool,
 }
 
 impl View {
@@ -60,6 +62,22 @@ impl View {
         }
     }
 
+    /// What failed when somebody looked something up. NAM-6: for others, what is forbidden is not there.
+    pub(crate) fn looking_up(&self, errno: Errno) -> StoreError {
+        match errno {
+            Errno::ACCESS | Errno::PERM if self.is_own => StoreError::Io(errno.into()),
+            errno => looking_up(errno),
+        }
+    }
+
+    /// The same of a link on the way: one that leads nowhere is no name.
+    pub(crate) fn lost(&self, lost: Lost) -> StoreError {
+        match lost {
+            Lost::System(errno) => self.looking_up(errno),
+            Lost::Outside | Lost::Endless | Lost::Hidden | Lost::NotText => StoreError::NotFound,
+        }
+    }
+
     /// Finds what has this name, and the folders on the way to it.
     pub(crate) fn find(&self, path: &SharePath) -> Result<(Found, Trail), StoreError> {
         if !path.parts().all(|part| self.shows_name(part.as_bytes())) {
@@ -67,14 +85,14 @@ impl View {
         }
         let mut trail = Trail::default();
         let mut parts = path.parts();
-        let stat = fstat(&self.root.folder().0).map_err(looking_up)?;
+        let stat = fstat(&self.root.folder().0).map_err(|e| self.looking_up(e))?;
         let mut found = Found::Folder(self.root.clone(), stat);
         while let Found::Folder(place, stat) = &found {
             if !trail.enter(Id::of(stat)) && self.links.is_some() {
                 return Err(StoreError::NotFound);
             }
             let Some(part) = parts.next() else { return Ok((found, trail)) };
-            found = self.step(place, part).map_err(lost)?;
+            found = self.step(place, part).map_err(|e| self.lost(e))?;
         }
         if parts.next().is_none() { Ok((found, trail)) } else { Err(StoreError::NotFound) }
     }
@@ -108,14 +126,6 @@ impl View {
 /// May an entry of this name be offered?
 pub(crate) fn shows_name(name: &[u8], hidden: bool) -> bool {
     (hidden || !name.starts_with(b".")) && !is_reserved(name)
-}
-
-/// NAM-6: for whoever asked for a name, a link that leads nowhere is no name.
-pub(crate) fn lost(lost: Lost) -> StoreError {
-    match lost {
-        Lost::System(errno) => looking_up(errno),
-        Lost::Outside | Lost::Endless | Lost::Hidden | Lost::NotText => StoreError::NotFound,
-    }
 }
 
 /// The folders from the shelf down to where a walk is, each inside of the one before: with links, one of them could be

@@ -3,7 +3,7 @@
 use dpex_core::store::{EntryKind, FileStore, Opened, StoreError};
 use dpex_core::types::{SharePath, Timestamp};
 
-use crate::support::{Yard, at, incoming, list_all, path};
+use crate::support::{Yard, at, chmod, humble, incoming, list_all, path};
 
 const NAMES: [&str; 12] =
     ["a", "d", "d/b", "d/e", "nothing", "a/below", ".hidden", "d/.git/x", "link", "folder-link", "big", "x.part"];
@@ -35,6 +35,37 @@ async fn a_look_shows_what_a_listing_shows_and_nothing_else() {
     assert!(listed("big").is_some() && listed("d").is_some() && listed("x.part").is_none());
     let root = store.look(&[SharePath::ROOT]).await.remove(0).expect("looked");
     assert!(matches!(root, Some(EntryKind::Folder(mtime)) if mtime > Timestamp::EPOCH));
+}
+
+// NAM-6: on a shelf, what may not be read is not there.
+#[tokio::test]
+async fn of_a_folder_of_ones_own_it_is_told_what_may_not_be_read() {
+    if !humble() {
+        return;
+    }
+    let yard = Yard::new();
+    for name in ["file", "empty", "folder/inside"] {
+        yard.write(name, if name == "empty" { "" } else { name });
+    }
+    for name in ["file", "empty", "folder"] {
+        chmod(&yard.at(name), 0);
+    }
+    let is_forbidden = |error: &StoreError| matches!(error, StoreError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied);
+    let asked = ["file", "empty", "folder/inside"].map(path);
+    let looked = yard.store.look(&asked).await;
+    assert!(matches!(looked[0], Ok(Some(EntryKind::File(meta))) if meta.size == 4), "{looked:?}");
+    assert!(matches!(looked[1], Ok(Some(EntryKind::File(meta))) if meta.size == 0), "{looked:?}");
+    assert!(looked[2].as_ref().is_err_and(is_forbidden), "{looked:?}");
+    for path in &asked {
+        assert!(yard.store.open(path).await.as_ref().is_err_and(is_forbidden), "{path}");
+    }
+    for looked in yard.serve().look(&asked).await {
+        assert!(matches!(looked, Ok(None)), "{looked:?}");
+    }
+    for path in &asked {
+        assert!(matches!(yard.serve().open(path).await, Err(StoreError::NotFound)), "{path}");
+    }
+    chmod(&yard.at("folder"), 0o700);
 }
 
 #[tokio::test]

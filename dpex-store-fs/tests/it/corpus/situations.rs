@@ -7,7 +7,7 @@ use dpex_core::store::{FileStore, StoreError};
 use rustix::fs::{CWD, FileType, Mode, makedev, mkfifoat, mknodat};
 
 use super::{Receiving, Serving, is_documented, receives, serves};
-use crate::support::{Yard, chmod, is_almighty, names, path};
+use crate::support::{Yard, chmod, humble, is_almighty, names, path};
 
 use Receiving::{Arrives, Taken};
 use Serving::{Exchanged, Folder, LeftOut, Offered, Silent};
@@ -212,6 +212,7 @@ const EXCHANGES: &[Exchange] = &[
 // NAM-3, NAM-5, NAM-6.
 #[tokio::test]
 async fn every_thing_on_a_shelf_is_offered_or_left_out_as_the_table_says() {
+    humble();
     for Row { what, plant, lies, serving, .. } in ROWS {
         let yard = Yard::new();
         yard.write("fine", "fine");
@@ -227,6 +228,7 @@ async fn every_thing_on_a_shelf_is_offered_or_left_out_as_the_table_says() {
 // NAM-8, NAM-10.
 #[tokio::test]
 async fn every_thing_in_the_way_of_a_reception_is_left_alone() {
+    humble();
     for Row { what, plant, received, receiving, .. } in ROWS {
         let yard = Yard::new();
         if !plant(&yard) {
