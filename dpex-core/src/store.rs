@@ -252,6 +252,12 @@ pub trait FileStore: Debug + Send + Sync {
     /// [`StoreError::NotFound`], [`StoreError::Io`].
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError>;
 
+    /// Does the name that it was opened by still lead to it? Another folder may have the name by now, or nothing; what is
+    /// open does not notice by itself.
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     /// Do many files cost less in one call of [`Self::open_all`] or [`Self::put_all`] than each in its own? Then they are
     /// gathered.
     fn gathers(&self) -> bool {

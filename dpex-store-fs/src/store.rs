@@ -11,16 +11,17 @@ use dpex_core::store::{
 };
 use dpex_core::types::{Fingerprint, Secret, SharePath};
 use rustix::fs::{Mode, fstat};
+use rustix::io::Errno;
 use serde::Deserialize;
 
 use crate::admission::{Admission, Hold};
 use crate::blocking::blocking;
-use crate::error::broken;
+use crate::error::{broken, is_our_own_trouble};
 use crate::fence::Folder;
 use crate::folders::Folders;
 use crate::links::{Found, Links, Lost};
 use crate::listing::FsPages;
-use crate::place::Place;
+use crate::place::{Id, Place};
 use crate::portable::Rules;
 use crate::receiving;
 use crate::roots::{self, RootError};
@@ -63,6 +64,14 @@ impl Shelves {
     /// # Errors
     /// If `root` cannot be opened, is not a folder, can be written by everybody, or is a link that is not followed.
     pub fn open(&self, root: &Path, secret: Secret<32>) -> io::Result<FsStore> {
+        let rules = Rules { hidden: self.hidden, any: false };
+        let (hidden, links) = (self.hidden, self.links.clone());
+        let view = View { root: self.place(root)?, secret, hidden, links, is_own: false };
+        Ok(FsStore { origin: Some(Arc::new((self.clone(), root.to_owned()))), ..FsStore::new(view, rules) })
+    }
+
+    /// Opens the folder that has this name, or that a link of this name leads to.
+    fn place(&self, root: &Path) -> io::Result<Place> {
         let shelf = match Folder::root(root) {
             Ok(folder) => Place::anchor(Arc::new(folder)),
             Err(error) => self.follow(root).unwrap_or(Err(error))?,
@@ -70,11 +79,7 @@ impl Shelves {
         if Mode::from_raw_mode(fstat(&shelf.folder().0)?.st_mode).contains(Mode::WOTH) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "everybody can write to this folder"));
         }
-        let rules = Rules { hidden: self.hidden, any: false };
-        Ok(FsStore::new(
-            View { root: shelf, secret, hidden: self.hidden, links: self.links.clone(), is_own: false },
-            rules,
-        ))
+        Ok(shelf)
     }
 
     /// What a shelf that is a link leads to; `None` if it is no link.
@@ -99,6 +104,8 @@ impl Shelves {
 #[derive(Clone, Debug)]
 pub struct FsStore {
     view: Arc<View>,
+    /// How a shelf is opened, and by which name.
+    origin: Option<Arc<(Shelves, PathBuf)>>,
     unsettled: Arc<Unsettled>,
     admission: Admission,
 }
@@ -126,7 +133,7 @@ impl FsStore {
     }
 
     fn new(view: View, rules: Rules) -> Self {
-        Self { view: Arc::new(view), unsettled: Arc::default(), admission: Admission::new(rules) }
+        Self { view: Arc::new(view), origin: None, unsettled: Arc::default(), admission: Admission::new(rules) }
     }
 }
 
@@ -144,6 +151,17 @@ impl FileStore for FsStore {
     async fn open(&self, path: &SharePath) -> Result<Arc<dyn SourceFile>, StoreError> {
         let (view, path) = (Arc::clone(&self.view), path.clone());
         blocking(move || view.open(&path)).await.map(|file| Arc::new(file) as Arc<dyn SourceFile>)
+    }
+
+    fn is_in_place(&self) -> bool {
+        let Some((shelves, name)) = self.origin.as_deref() else { return true };
+        let here = fstat(&self.view.root.folder().0).map(|stat| Id::of(&stat));
+        match (here, shelves.place(name)) {
+            (Ok(here), Ok(place)) => fstat(&place.folder().0).is_ok_and(|stat| Id::of(&stat) == here),
+            // That it cannot be said now says nothing of the folder.
+            (Err(errno), _) => is_our_own_trouble(errno),
+            (_, Err(error)) => Errno::from_io_error(&error).is_some_and(is_our_own_trouble),
+        }
     }
 
     fn gathers(&self) -> bool {

@@ -6,6 +6,7 @@ mod host;
 mod left_out;
 mod metrics;
 mod nothing;
+mod place;
 mod repeats;
 mod roster;
 mod scribe;

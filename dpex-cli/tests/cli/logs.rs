@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Child, ChildStdout, Stdio};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
@@ -161,6 +161,45 @@ fn a_handshake_that_is_repeated_makes_one_line_and_a_number() {
     assert_eq!(told, [Some(0), Some(2)], "the first at once, and the other three at the end");
     let [noise] = of("noise")[..] else { panic!("{records:?}") };
     assert_eq!(noise["noise"], 1, "{noise}");
+}
+
+#[test]
+fn a_folder_that_takes_the_place_of_a_shelf_is_on_offer_at_once_and_one_that_is_gone_or_open_to_all_is_not() {
+    let site = Site::new();
+    let alice = site.enrol("alice");
+    let shelf = site.shelf("alice");
+    put(&shelf.join("old"), 10, "old");
+    let mut server = site.serve();
+    let listed = || alice.ok(&["client", "ls"]);
+    assert_eq!(listed(), "old\n");
+
+    let away = shelf.with_file_name("away");
+    fs::rename(&shelf, &away).expect("moved");
+    assert_eq!(listed(), "", "what is moved away is given to nobody");
+    let refused = server.wait_for("shelf-refused", |record| record["person"] == "alice");
+    assert!(refused["hint"].as_str().expect("text").contains("mkdir"), "{refused}");
+    assert_eq!(alice.run(&["client", "get", "old"]).code, Some(5));
+
+    fs::create_dir(&shelf).expect("made");
+    fs::set_permissions(&shelf, fs::Permissions::from_mode(0o700)).expect("ours");
+    put(&shelf.join("new"), 10, "new");
+    alice.ok(&["client", "get", "new"]);
+    server.wait_for("shelf-exchanged", |record| record["person"] == "alice");
+    assert_eq!(listed(), "new\n");
+
+    fs::set_permissions(&shelf, fs::Permissions::from_mode(0o777)).expect("ours");
+    assert_eq!(listed(), "");
+    let refused = server.wait_for("shelf-refused", |record| record["why"] != refused["why"]);
+    assert!(refused["hint"].as_str().expect("text").contains("chmod"), "{refused}");
+    fs::set_permissions(&shelf, fs::Permissions::from_mode(0o700)).expect("ours");
+    assert_eq!(listed(), "new\n");
+
+    fs::rename(&shelf, shelf.with_file_name("other")).expect("moved");
+    fs::rename(&away, &shelf).expect("moved back");
+    assert_eq!(listed(), "old\n", "with no request while it was away");
+    server.signal(Signal::TERM);
+    let told = records(&server.ended()).into_iter().filter(|record| record["type"] == "shelf-refused").count();
+    assert_eq!(told, 2, "each time once");
 }
 
 #[test]

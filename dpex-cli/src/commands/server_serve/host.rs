@@ -98,12 +98,12 @@ impl Host {
 
     /// Somebody is enrolled, or what they are offered has changed.
     pub(super) fn offer(&self, enrolled: &mut Enrolled) {
-        let Some(files) = enrolled.files.take() else { return };
+        let Some(offer) = enrolled.offer.take() else { return };
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         match shelves.get(&enrolled.enrolment) {
-            Some(shelf) => shelf.exchange(files),
+            Some(shelf) => shelf.exchange(offer),
             None => {
-                let shelf = Shelf::new(enrolled.name.clone(), files);
+                let shelf = Shelf::new(enrolled.name.clone(), offer);
                 shelves.insert(enrolled.enrolment, Arc::new(shelf));
             }
         }

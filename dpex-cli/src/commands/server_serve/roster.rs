@@ -2,7 +2,7 @@
 //! command has changed it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +10,11 @@ use dpex_core::engine::{FormerKnock, MAX_SESSIONS_PER_PERSON, NextKey, Person};
 use dpex_core::enrol::{Endpoint, Slug};
 use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::shaping::Caps;
-use dpex_core::store::FileStore;
 use dpex_core::suite::CipherSuite;
 use dpex_core::types::{EnrolmentId, Fingerprint, Secret, Timestamp};
-use serde_json::json;
 
-use super::nothing::Nothing;
+use super::place::Place;
+use super::shelf::Offer;
 use crate::backends::{self, Serve};
 use crate::commands::{Context, places, server_rekey, shelves};
 use crate::config::Settings;
@@ -31,8 +30,8 @@ pub(super) struct Enrolled {
     pub(super) name: Slug,
     pub(super) enrolment: EnrolmentId,
     pub(super) person: Person,
-    /// What is on offer, if that is another store than before.
-    pub(super) files: Option<Arc<dyn FileStore>>,
+    /// What is on offer, if that is another than before.
+    pub(super) offer: Option<Offer>,
 }
 
 /// What is the same for everybody, and what was last known of each.
@@ -42,7 +41,7 @@ pub(super) struct Roster {
     suite: &'static dyn CipherSuite,
     own: Fingerprint,
     secret: Secret<32>,
-    open: Serve,
+    open: Arc<Serve>,
     offered: BTreeMap<EnrolmentId, Offered>,
     limits: (Limits, BTreeMap<EnrolmentId, Limits>),
     announced: Vec<Endpoint>,
@@ -60,8 +59,6 @@ enum Offered {
     Files,
     /// The words must be compared first.
     Nothing,
-    /// The folder cannot be served.
-    Refused,
 }
 
 impl Roster {
@@ -69,7 +66,7 @@ impl Roster {
         let part = context.home.part(Role::Server);
         let settings = context.settings(Role::Server)?;
         let place = shelves::bucket(&settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
-        let open = backends::server_store(&settings, &place, context.home.root())?;
+        let open = Arc::new(backends::server_store(&settings, &place, context.home.root())?);
         let secret = part.version_secret(suite)?;
         let (offered, limits) = (BTreeMap::new(), (Limits::default(), BTreeMap::new()));
         let announced = Vec::new();
@@ -99,7 +96,6 @@ impl Roster {
         let all_limits = limits(&settings)?;
         let announced = places::announced(&settings, &self.part)?;
         let confirmed_only: bool = settings.value("require-confirmed")?;
-        let in_bucket = shelves::bucket(&settings)?.is_some();
         self.renew();
         let gate = gate(&self.part, self.suite)?;
         let people = self.part.people();
@@ -127,15 +123,14 @@ impl Roster {
             }
             let hidden = confirmed_only && person.confirmed.is_none();
             let before = self.offered.get(&enrolment).copied();
-            let (now, files) = match before {
-                // A folder may be another one by now; what a bucket's address leads to is the same.
-                Some(Offered::Files) if !hidden && in_bucket => (Offered::Files, None),
-                Some(Offered::Nothing) if hidden => (Offered::Nothing, None),
-                _ if hidden => (Offered::Nothing, Some(Arc::new(Nothing) as _)),
-                _ => self.shelf(&settings, &people, &name)?,
+            let now = if hidden { Offered::Nothing } else { Offered::Files };
+            let offer = match now {
+                _ if before == Some(now) => None,
+                Offered::Nothing => Some(Offer::nothing()),
+                Offered::Files => Some(Offer::of(self.place(&settings, &people, &name)?)),
             };
             offered.insert(enrolment, now);
-            enrolled.push(Enrolled { name, enrolment, person: admitted, files });
+            enrolled.push(Enrolled { name, enrolment, person: admitted, offer });
         }
         self.offered = offered;
         self.limits = (all_limits, own_limits);
@@ -190,21 +185,14 @@ impl Roster {
         Caps { all: all.at(time), people: people.collect() }
     }
 
-    /// One person's folder that cannot be served is no reason to serve nobody.
-    fn shelf(
-        &self,
-        settings: &Settings,
-        people: &home::People,
-        name: &Slug,
-    ) -> CliResult<(Offered, Option<Arc<dyn FileStore>>)> {
-        let root = shelves::shelf(settings, people, name)?;
-        let is_ours = || if backends::is_url(&root) { Ok(()) } else { home::check_shelf(&root) };
-        Ok(match is_ours().and_then(|()| (self.open)(&root, self.secret.clone())) {
-            Ok(files) => (Offered::Files, Some(files)),
-            Err(refused) => {
-                tell_refused(&self.context, name, &root, &refused);
-                (Offered::Refused, Some(Arc::new(Nothing)))
-            }
+    /// Where what is on offer for a person lies.
+    fn place(&self, settings: &Settings, people: &home::People, name: &Slug) -> CliResult<Place> {
+        Ok(Place {
+            name: name.clone(),
+            root: shelves::shelf(settings, people, name)?,
+            secret: self.secret.clone(),
+            open: Arc::clone(&self.open),
+            context: self.context.clone(),
         })
     }
 }
@@ -223,17 +211,4 @@ pub(super) fn limits(settings: &Settings) -> CliResult<Limits> {
     let texts: Vec<String> = settings.value("limit")?;
     Limits::parse(&texts)
         .map_err(|e| CliError::usage(format!("the setting `limit` in {}: {e}", settings.source("limit"))))
-}
-
-fn tell_refused(context: &Context, name: &Slug, root: &Path, refused: &CliError) {
-    let (why, mut hint) = (refused.message(), refused.hint_text().to_owned());
-    if !backends::is_url(root) && !root.exists() {
-        hint = format!("make it again with `mkdir {}`", root.display());
-    }
-    let hint = format!("{hint}; then run `dpex server reload`");
-    if context.ui.json {
-        context.log.record("shelf-refused", &json!({ "person": name.as_str(), "why": why, "hint": hint }));
-    } else {
-        context.log.warn(&format!("{name}: nothing is on offer: {why}\nhint: {hint}"));
-    }
 }
