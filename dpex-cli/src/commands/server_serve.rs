@@ -15,6 +15,7 @@ mod status;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
-use super::{Context, background, runtime, shelves};
+use super::{Context, background, places, runtime, shelves};
 use crate::args::ServeArgs;
 use crate::backends;
 use crate::config::Settings;
@@ -60,18 +61,14 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         background::detach()?;
     }
     let part = context.home.part(Role::Server);
-    part.check()?;
-    let settings = context.settings(Role::Server)?;
+    let settings = check(context, args)?;
     let suite = backends::crypto(&settings)?;
-    backends::check_store(&settings)?;
-    backends::check_transport(&settings)?;
     let identity = load_identity(suite, &part.identity_file())?;
     let _alone = part.lock_serving()?;
     let own = dpex_core::enrol::fingerprint(suite, identity.public().spki());
     let address = address(&settings, args)?;
     let metrics_address = metrics::address(&settings)?;
     let command: Vec<String> = settings.value("on-delivered")?;
-    shelves::bucket(&settings)?;
     let mut roster = Roster::new(context.clone(), suite, own)?;
     let mut enrolled = roster.read()?;
     let (knock, former_knock) = roster.gate();
@@ -142,6 +139,23 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
         context.log.finish(LAST_LINES);
         Ok(())
     })
+}
+
+/// The settings, if a server could start with them. What only starting shows, its keys and its port, is not tried.
+pub(super) fn check(context: &Context, args: &ServeArgs) -> CliResult<Settings> {
+    context.home.part(Role::Server).check()?;
+    let settings = context.settings(Role::Server)?;
+    backends::crypto(&settings)?;
+    backends::check_store(&settings)?;
+    backends::check_transport(&settings)?;
+    address(&settings, args)?;
+    metrics::address(&settings)?;
+    settings.value::<Vec<String>>("on-delivered")?;
+    let place = shelves::bucket(&settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
+    backends::server_store(&settings, &place, context.home.root()).map(drop)?;
+    roster::limits(&settings)?;
+    places::announced(&settings, &context.home.part(Role::Server))?;
+    Ok(settings)
 }
 
 fn tell_start(context: &Context, args: &ServeArgs, host: &Host, bound: SocketAddr) {

@@ -28,7 +28,8 @@ pub(super) fn run(context: &Context) -> CliResult {
 /// Runs `restart`.
 pub(super) fn restart(context: &Context, args: &ServeArgs) -> CliResult {
     let part = context.home.part(Role::Server);
-    part.check()?;
+    // Before the one that runs is ended: one that serves is better than one that will not start.
+    server_serve::check(context, args)?;
     stop(&part)?;
     server_start::run(context, args)
 }

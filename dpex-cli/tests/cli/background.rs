@@ -115,6 +115,23 @@ fn a_restart_lets_a_transfer_go_on_by_itself() {
 }
 
 #[test]
+fn a_restart_with_settings_that_no_server_could_start_with_leaves_the_old_one_running() {
+    let site = Site::new();
+    let background = Background::start(&site);
+    let before = background.pid();
+    site.server.run(&["--store", "nope", "server", "restart"]).fails(2, "nope", "");
+    let file = site.server.home().join("server/dpex.toml");
+    let settings = fs::read_to_string(&file).expect("there");
+    let broken = settings
+        .replace("# follow-links = false", "follow-links = true")
+        .replace("# roots = []", "roots = [\"/gone\"]");
+    assert_ne!(broken, settings);
+    fs::write(&file, broken).expect("writable");
+    site.server.run(&["server", "restart"]).fails(2, "failed to open the root /gone", "dpex.toml");
+    assert_eq!(background.pid(), before, "it serves on");
+}
+
+#[test]
 fn stop_waits_for_what_is_under_way_and_lets_nobody_new_in() {
     let site = Site::new();
     let alice = site.enrol("alice");
