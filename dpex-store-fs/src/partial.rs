@@ -189,7 +189,7 @@ fn is_exactly(block: &Block, offset: u64, len: usize) -> bool {
     (block.offset, block.len) == (offset, len)
 }
 
-fn is_zero(data: &[u8]) -> bool {
+pub(crate) fn is_zero(data: &[u8]) -> bool {
     data.chunks(ZEROS.len()).all(|chunk| *chunk == ZEROS[..chunk.len()])
 }
 

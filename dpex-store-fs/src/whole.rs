@@ -23,7 +23,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::error::{broken, writing};
 use crate::fence::{Durable, Folder, is_file, wide};
 use crate::names::draft_name;
-use crate::partial::{granted, set_mtime};
+use crate::partial::{granted, is_zero, set_mtime};
 use crate::parts::{is_still_named, lock};
 use crate::portable::Rules;
 use crate::publish::{Finished, Target, check_target, naming, publish, rename_to_free, target};
@@ -158,8 +158,12 @@ impl<'a> Batch<'a> {
         }
         let (file, name) = create(&place.folder, name, incoming)?;
         let draft = Draft { number, incoming: incoming.clone(), place, file, name };
-        let written = sys::write_at(&draft.file, content, 0).and_then(|()| set_mtime(&draft.file, &incoming.meta));
-        match written {
+        let written = if !content.is_empty() && is_zero(content) {
+            sys::resize(&draft.file, incoming.meta.size)
+        } else {
+            sys::write_at(&draft.file, content, 0)
+        };
+        match written.and_then(|()| set_mtime(&draft.file, &incoming.meta)) {
             Ok(()) => Ok(draft),
             Err(errno) => {
                 draft.abandon();

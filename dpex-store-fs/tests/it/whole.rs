@@ -25,6 +25,16 @@ async fn put_one(yard: &Yard, file: Whole) -> Result<SharePath, StoreError> {
 }
 
 #[tokio::test]
+async fn a_file_of_zeros_takes_no_room_on_the_disk() {
+    let yard = Yard::new();
+    let zeros = "\0".repeat(900_000);
+    put_one(&yard, anew("a", &zeros)).await.expect("put");
+    let meta = std::fs::metadata(yard.at("a")).expect("there");
+    assert_eq!((meta.len(), meta.blocks()), (900_000, 0));
+    assert_eq!(fetch(&yard.store, "a").await.expect("readable"), zeros);
+}
+
+#[tokio::test]
 async fn each_file_has_an_answer_of_its_own() {
     let yard = Yard::new();
     yard.write("taken", "of its owner");
