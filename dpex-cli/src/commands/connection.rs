@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dpex_core::engine::{CloseReason, Closer, ConnectorConfig, IDLE_TIMEOUT, Limits};
@@ -148,6 +149,13 @@ impl Prospect {
         Err(failure.unwrap_or_else(|| CliError::new(Blame::NoAnswer, format!("{} has no address", self.name))))
     }
 
+    /// No answer came in the time that somebody wanted to wait.
+    pub(super) fn given_up(&self, patience: Duration) -> CliError {
+        let secs = patience.as_secs();
+        CliError::new(Blame::NoAnswer, format!("failed to connect to `{}`: no answer for {secs} seconds", self.name))
+            .hint(SILENT_HINT)
+    }
+
     async fn connect_to(
         &self,
         context: &Context,
@@ -238,13 +246,13 @@ impl node::Stamps for Stamps {
     }
 }
 
+const SILENT_HINT: &str = "the server may be down, its port not forwarded, your access ended, or this computer's clock or home \
+    have gone backwards: a silent server does not say which";
+
 fn refused(error: &ConnectError, name: &Slug, endpoint: &Endpoint, address: SocketAddr) -> CliError {
     let whom = format!("failed to connect to `{name}` at {endpoint}");
     match error {
-        ConnectError::NoAnswer => CliError::new(Blame::NoAnswer, format!("{whom}: no answer")).hint(
-            "the server may be down, its port not forwarded, your access ended, or this computer's clock or home have \
-             gone backwards: a silent server does not say which",
-        ),
+        ConnectError::NoAnswer => CliError::new(Blame::NoAnswer, format!("{whom}: no answer")).hint(SILENT_HINT),
         ConnectError::ServerKeyDiffers => {
             CliError::new(Blame::Verification, format!("{whom}: another key answered than the one you were given")).hint(
                 "somebody may be between you and the server, or it was set up anew: ask by phone, and for a new answer document",
