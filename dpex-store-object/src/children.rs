@@ -31,8 +31,8 @@ pub(crate) struct Child {
     /// A file of which nothing is known yet.
     pub(crate) is_unread_file: bool,
     pub(crate) is_folder: bool,
-    /// In a folder of this machine: neither.
-    pub(crate) is_other: bool,
+    /// Why it can be neither, in a folder of this machine.
+    pub(crate) never: Option<&'static str>,
 }
 
 /// The children of one folder, from a name on.
@@ -98,7 +98,7 @@ impl Children {
         held.file = child.file.or(held.file.take());
         held.is_unread_file |= child.is_unread_file;
         held.is_folder |= child.is_folder;
-        held.is_other |= child.is_other;
+        held.never = held.never.or(child.never);
     }
 
     /// Hands out all names before this one, or all.
@@ -134,8 +134,7 @@ impl Children {
                 match named {
                     Named::File(name) => self.hold(name, Child { is_unread_file: true, ..Child::default() }),
                     Named::Folder(name) => self.hold(name, Child { is_folder: true, ..Child::default() }),
-                    Named::Other(name) => self.hold(name, Child { is_other: true, ..Child::default() }),
-                    Named::Unspeakable(name) => self.hold(name, Child::default()),
+                    Named::Never(name, why) => self.hold(name, Child { never: Some(why), ..Child::default() }),
                 }
             }
         } else {

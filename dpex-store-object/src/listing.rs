@@ -220,7 +220,7 @@ struct Walk {
     /// Since the last entry.
     left_out: LeftOut,
     /// What is left out before the next entry does not count: it began where nothing is on offer, and whoever may choose
-    /// where could find by numbers what names there are (NAM-6).
+    /// where could find by numbers what names there are (NAM-14).
     is_blind: bool,
 }
 
@@ -284,12 +284,14 @@ impl Walk {
         child: Child,
     ) -> Result<Option<Entry>, StoreError> {
         let is_file = child.file.is_some() || child.is_unread_file;
+        if let Some(why) = child.never {
+            self.leave(folder, name, why);
+            return Ok(None);
+        }
         let path = match folder.join(name) {
             Ok(path) if is_file || child.is_folder => path,
             Ok(_) => {
-                let is_other = child.is_other;
-                let why = if is_other { "it is a link, a pipe, a socket or a device" } else { "its key is no path" };
-                self.leave(folder, name, why);
+                self.leave(folder, name, "its key is no path");
                 return Ok(None);
             }
             Err(why) => {

@@ -15,10 +15,8 @@ use dpex_core::types::SharePath;
 pub(crate) enum Named {
     File(String),
     Folder(String),
-    /// A link, a pipe, a socket or a device.
-    Other(String),
-    /// A name that is not UTF-8; what is none of it is written `\xff`.
-    Unspeakable(String),
+    /// What cannot be offered, and why. What of a name is no UTF-8 is written `\xff`.
+    Never(String, &'static str),
 }
 
 /// Is any part of the path something else than a file or a folder? What is not there is neither.
@@ -52,9 +50,9 @@ pub(crate) async fn names(folder: PathBuf) -> Result<Vec<Named>, StoreError> {
             let entry = entry?;
             let kind = entry.file_type()?;
             names.push(match entry.file_name().into_string() {
-                Err(name) => Named::Unspeakable(spelled(name.as_encoded_bytes())),
+                Err(name) => Named::Never(spelled(name.as_encoded_bytes()), "the name is not UTF-8"),
                 Ok(name) if kind.is_dir() => Named::Folder(name),
-                Ok(name) if !kind.is_file() => Named::Other(name),
+                Ok(name) if !kind.is_file() => Named::Never(name, "it is a link, a pipe, a socket or a device"),
                 Ok(name) if is_staged(&name) => continue,
                 Ok(name) => Named::File(name),
             });

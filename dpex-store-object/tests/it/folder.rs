@@ -105,8 +105,10 @@ fn names_that_cannot_travel_are_counted_and_unfinished_ones_are_not() {
         assert_eq!(entries.len(), 1);
         assert_eq!(skipped, 3);
         let page = yard.store.list(&query("", None, 9, true)).await.expect("lists");
-        let named: Vec<_> = page.named.iter().map(|skipped| skipped.name.as_str()).collect();
-        assert_eq!(named, ["back\\slash", "caf\\xe9", "new\nline"]);
+        let named: Vec<_> = page.named.iter().map(|skipped| (skipped.name.as_str(), skipped.why.as_str())).collect();
+        let not_allowed = "the name holds a character that is not allowed";
+        let want = [("back\\slash", not_allowed), ("caf\\xe9", "the name is not UTF-8"), ("new\nline", not_allowed)];
+        assert_eq!(named, want);
     });
 }
 
