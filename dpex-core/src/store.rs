@@ -233,7 +233,7 @@ pub trait FileStore: Debug + Send + Sync {
     /// One page of a subtree. Hidden names (leading `.`) and partial files are left out silently; everything else that
     /// cannot be offered is counted in [`Page::skipped`], each on the page on which it would stand or on the one on
     /// which what is in its folder begins, and named in [`Page::named`]. Before the first entry of a page nothing is
-    /// counted if [`ListQuery::after`] is not on offer (NAM-6).
+    /// counted if [`ListQuery::after`] is not on offer (NAM-14).
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the queried path, [`StoreError::Io`].

@@ -147,7 +147,7 @@ struct Walk {
     /// Left out since the last entry; they count for the page of the next entry, if there is one.
     pending: LeftOut,
     /// Those before the next entry do not count: it began where nothing is on offer, and whoever may choose where could
-    /// find by numbers what names there are (NAM-6).
+    /// find by numbers what names there are (NAM-14).
     is_blind: bool,
     /// The folders that the walk is in.
     trail: Trail,

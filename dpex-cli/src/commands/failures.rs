@@ -1,5 +1,7 @@
 //! What became of requests, as errors with hints and exit codes.
 
+use std::io::ErrorKind;
+
 use dpex_core::engine::Failure;
 use dpex_core::node::{Client, ListError};
 use dpex_core::store::StoreError;
@@ -16,7 +18,7 @@ pub(super) fn listing(error: &ListError, path: &SharePath, client: &Client) -> C
         ListError::Failed(Failure::Disconnected) => connection::ended(client.ended().as_ref()),
         ListError::Failed(failure) => {
             let (blame, why) = explain(failure);
-            with_hint(CliError::new(blame, format!("failed to list {what}: {why}")))
+            CliError::new(blame, format!("failed to list {what}: {why}")).hint(failure_hint(failure))
         }
         ListError::TooLong => CliError::new(Blame::Partial, format!("failed to list {what}: {error}"))
             .hint("list or get one folder of it at a time"),
@@ -71,6 +73,12 @@ pub(super) fn store_reason(error: &StoreError) -> String {
 pub(super) fn store_hint(error: &StoreError) -> &'static str {
     match error {
         StoreError::Exists => "move away what has the name, or choose another folder with --to DIR",
+        StoreError::BadName(_) => {
+            "--any-names also takes names that other systems cannot hold; the lines above say which"
+        }
+        StoreError::Io(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            "see to it that you may read and write there, or choose another target folder with --to DIR"
+        }
         error => hint(store_blame(error)),
     }
 }
@@ -88,6 +96,16 @@ pub(super) fn left_out(count: u64) -> String {
 
 /// What to do about it.
 pub(super) const LEFT_OUT_HINT: &str = "ask the person who runs the server: its log names them";
+
+/// What to do about a request that failed.
+pub(super) fn failure_hint(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Refused { code: FailCode::Io | FailCode::Busy | FailCode::Changed, .. } => {
+            "run the same command again; if it stays so, ask the person who runs the server"
+        }
+        other => hint(explain(other).0),
+    }
+}
 
 /// Adds what to do next.
 pub(super) fn with_hint(error: CliError) -> CliError {

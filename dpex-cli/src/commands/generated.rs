@@ -22,9 +22,9 @@ pub(super) fn man(ui: Ui, folder: Option<&Path>) -> CliResult {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     if let Some(folder) = folder {
-        std::fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(command, folder))
-            .map_err(|e| CliError::disk("write manual pages into", folder, &e))?;
+        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder)).map_err(|e| {
+            CliError::disk("write manual pages into", folder, &e).hint("choose another folder with --to DIR")
+        })?;
         ui.say(&format!("The manual pages are in {}.", folder.display()));
         return Ok(());
     }

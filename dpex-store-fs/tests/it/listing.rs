@@ -179,7 +179,7 @@ async fn of_very_many_that_cannot_be_offered_the_first_of_each_reason_are_named_
     assert_eq!((page.named[0].name.as_str(), page.named[MAX_NAMED].name.as_str()), ("000\n", "z000"));
 }
 
-// NAM-6.
+// NAM-14.
 #[tokio::test]
 async fn nobody_finds_by_numbers_what_names_are_left_out() {
     let yard = Yard::new();

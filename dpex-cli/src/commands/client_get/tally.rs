@@ -74,7 +74,7 @@ impl Tally {
             Failure::Store(e) => self.not_stored(path, e),
             other => {
                 let (blame, why) = failures::explain(other);
-                self.miss(blame, path, why, failures::hint(blame))
+                self.miss(blame, path, why, failures::failure_hint(other))
             }
         }
     }

@@ -170,7 +170,7 @@ impl State {
         let mut found = self.nodes.range(first..).take_while(|(path, _)| path.starts_with(&query.path));
         let mut page = Page::default();
         let (mut all, mut pending) = (LeftOut::default(), LeftOut::default());
-        // NAM-6: whoever begins where nothing is on offer might find by numbers what is not.
+        // NAM-14: whoever begins where nothing is on offer might find by numbers what is not.
         let mut is_blind = query.after.as_ref().is_some_and(|after| !self.offers(after));
         while let Some((path, node)) = found.find(|(path, _)| wanted(path)) {
             if self.unreadable.contains(path) {
