@@ -110,7 +110,8 @@ impl FileStore for Shelf {
     }
 
     fn gathers(&self) -> bool {
-        self.files().gathers()
+        // Asked with every file, and the same of every folder: the place is looked at when something is opened.
+        self.offer.read().unwrap_or_else(PoisonError::into_inner).files.as_ref().is_some_and(|files| files.gathers())
     }
 
     async fn open_all(&self, paths: &[SharePath], whole: u64) -> Vec<Result<Opened, StoreError>> {
