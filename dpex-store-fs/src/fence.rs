@@ -62,7 +62,8 @@ impl Folder {
     }
 
     /// The same, and makes the folder and those above it that are missing. A file committed in it is only as durable as
-    /// they are.
+    /// they are: each new name is made durable, and that of the folder in which the first is made, which an earlier run may
+    /// have left behind; that of the folder itself is when something is committed ([`Self::sync_name`]).
     pub(crate) fn root_made(path: &Path) -> io::Result<Self> {
         match Self::root_followed(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -73,7 +74,19 @@ impl Folder {
             Some(above) if above.as_os_str().is_empty() => Path::new("."),
             Some(above) => above,
         };
-        let above = Self::root_made(above)?;
+        let above = match Self::root_followed(above) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::root_made(above)?,
+            // Where one may write and not read, nothing can be made durable but by the disk as a whole.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                std::fs::create_dir(path)?;
+                return Self::root_followed(path);
+            }
+            found => {
+                let found = found?;
+                found.sync_name()?;
+                found
+            }
+        };
         // It has none if it ends with `..`, and then is one of those above.
         if let Some(name) = path.file_name() {
             match sys::make_folder(&above, name, ANYBODY) {
@@ -83,6 +96,14 @@ impl Folder {
             above.sync()?;
         }
         Self::root_followed(path)
+    }
+
+    /// Makes this folder's own name durable, as far as the folder above may be read.
+    pub(crate) fn sync_name(&self) -> Result<(), Errno> {
+        match self.enter("..") {
+            Err(Errno::ACCESS | Errno::PERM) => Ok(()),
+            above => above?.sync(),
+        }
     }
 
     /// Opens a folder directly inside this one; `.` is this one again.

@@ -152,6 +152,7 @@ impl Part {
     /// killed: whoever made them, the file is only as durable as they are.
     fn sync_above(&self) -> Sys {
         let parent = self.incoming.path.parent().unwrap_or_default();
+        self.root.sync_name()?;
         self.root.sync_down(parent.parts())
     }
 
