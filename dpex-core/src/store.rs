@@ -254,8 +254,11 @@ pub trait FileStore: Debug + Send + Sync {
 
     /// Does the name that it was opened by still lead to it? Another folder may have the name by now, or nothing; what is
     /// open does not notice by itself.
-    fn is_in_place(&self) -> bool {
-        true
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if that cannot be said now.
+    async fn is_in_place(&self) -> Result<bool, StoreError> {
+        Ok(true)
     }
 
     /// Do many files cost less in one call of [`Self::open_all`] or [`Self::put_all`] than each in its own? Then they are

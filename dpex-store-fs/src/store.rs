@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::admission::{Admission, Hold};
 use crate::blocking::blocking;
-use crate::error::{broken, is_our_own_trouble};
+use crate::error::broken;
 use crate::fence::Folder;
 use crate::folders::Folders;
 use crate::links::{Found, Links, Lost};
@@ -98,6 +98,14 @@ impl Shelves {
     }
 }
 
+/// Why a shelf is not opened: there is none of that name, or it must not be one.
+fn is_no_shelf(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
+
+    matches!(error.kind(), InvalidInput | NotADirectory | NotFound | PermissionDenied)
+        || matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::MLINK))
+}
+
 /// One folder of the local file system.
 ///
 /// Its futures must be polled inside a tokio runtime; the constructors block for a moment and need none.
@@ -153,15 +161,20 @@ impl FileStore for FsStore {
         blocking(move || view.open(&path)).await.map(|file| Arc::new(file) as Arc<dyn SourceFile>)
     }
 
-    fn is_in_place(&self) -> bool {
-        let Some((shelves, name)) = self.origin.as_deref() else { return true };
-        let here = fstat(&self.view.root.folder().0).map(|stat| Id::of(&stat));
-        match (here, shelves.place(name)) {
-            (Ok(here), Ok(place)) => fstat(&place.folder().0).is_ok_and(|stat| Id::of(&stat) == here),
-            // That it cannot be said now says nothing of the folder.
-            (Err(errno), _) => is_our_own_trouble(errno),
-            (_, Err(error)) => Errno::from_io_error(&error).is_some_and(is_our_own_trouble),
-        }
+    async fn is_in_place(&self) -> Result<bool, StoreError> {
+        let Some(origin) = self.origin.clone() else { return Ok(true) };
+        let view = Arc::clone(&self.view);
+        blocking(move || {
+            let (shelves, name) = &*origin;
+            let id = |folder: &Folder| fstat(&folder.0).map(|stat| Id::of(&stat)).map_err(|e| StoreError::Io(e.into()));
+            match shelves.place(name) {
+                Ok(place) => Ok(id(place.folder())? == id(view.root.folder())?),
+                Err(error) if is_no_shelf(&error) => Ok(false),
+                // A disk that fails says nothing of what lies on it.
+                Err(error) => Err(StoreError::Io(error)),
+            }
+        })
+        .await
     }
 
     fn gathers(&self) -> bool {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use dpex_core::engine::{Closer, Counters, Rejection};
 use dpex_core::enrol::{Endpoint, Slug};
 use dpex_core::node::{self, BlockValues, Record, SessionInfo};
-use dpex_core::store::{FileStore, MAX_NAMED, Skipped};
+use dpex_core::store::{FileStore, Skipped};
 use dpex_core::types::{EnrolmentId, Secret, SharePath, Timestamp};
 use dpex_core::wire::message::{FailCode, RequestId};
 use serde_json::{Value, json};
@@ -179,7 +179,7 @@ impl Host {
             self.tell(person, "left-out", words, || json!({ "path": name, "why": why }));
         }
         if more {
-            let words = || format!("cannot be offered others either: of one reason, {MAX_NAMED} are named a day");
+            let words = || "cannot be offered others either, which are not named".to_owned();
             self.tell(person, "left-out", words, || json!({ "more": true }));
         }
     }

@@ -96,6 +96,7 @@ impl Roster {
         let all_limits = limits(&settings)?;
         let announced = places::announced(&settings, &self.part)?;
         let confirmed_only: bool = settings.value("require-confirmed")?;
+        let in_bucket = shelves::bucket(&settings)?.is_some();
         self.renew();
         let gate = gate(&self.part, self.suite)?;
         let people = self.part.people();
@@ -125,7 +126,8 @@ impl Roster {
             let before = self.offered.get(&enrolment).copied();
             let now = if hidden { Offered::Nothing } else { Offered::Files };
             let offer = match now {
-                _ if before == Some(now) => None,
+                // A folder is opened anew; what a bucket's address leads to is the same.
+                _ if before == Some(now) && (hidden || in_bucket) => None,
                 Offered::Nothing => Some(Offer::nothing()),
                 Offered::Files => Some(Offer::of(self.place(&settings, &people, &name)?)),
             };
