@@ -13,6 +13,7 @@ use dpex_core::seal::{Knock, PairKeys, Peering};
 use dpex_core::suite::{CipherSuite, IdentityKey};
 use dpex_core::types::{EnrolmentId, Fingerprint, Secret, Timestamp};
 use dpex_core::wire::frame::CloseCode;
+use tokio::time::timeout;
 
 use super::{Context, lookup};
 use crate::args::WhichServer;
@@ -121,6 +122,17 @@ impl Prospect {
 
     /// Connects, trying one address after the other.
     pub(super) async fn connect(&self, context: &Context, settings: &Settings) -> CliResult<Client> {
+        // Nobody is waited for that long.
+        self.connect_within(context, settings, Duration::MAX).await
+    }
+
+    /// The same, but waits for each address no longer than this.
+    pub(super) async fn connect_within(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        patience: Duration,
+    ) -> CliResult<Client> {
         let waiting = Waiting::begin(context.ui, &format!("connecting to {}", self.name));
         let mut failure = None;
         let grant = self.grant();
@@ -134,7 +146,9 @@ impl Prospect {
             };
             for address in addresses {
                 context.ui.detail(&format!("trying {address}"));
-                match self.connect_to(context, settings, &grant, endpoint, address).await {
+                let trying = timeout(patience, self.connect_to(context, settings, &grant, endpoint, address));
+                let nobody = |_| Err(refused(&ConnectError::NoAnswer, &self.name, endpoint, address));
+                match trying.await.unwrap_or_else(nobody) {
                     Ok(client) => {
                         *locked(&self.came_with) = Some((grant.psk, grant.knock));
                         drop(waiting);
@@ -147,13 +161,6 @@ impl Prospect {
             }
         }
         Err(failure.unwrap_or_else(|| CliError::new(Blame::NoAnswer, format!("{} has no address", self.name))))
-    }
-
-    /// No answer came in the time that somebody wanted to wait.
-    pub(super) fn given_up(&self, patience: Duration) -> CliError {
-        let secs = patience.as_secs();
-        CliError::new(Blame::NoAnswer, format!("failed to connect to `{}`: no answer for {secs} seconds", self.name))
-            .hint(SILENT_HINT)
     }
 
     async fn connect_to(

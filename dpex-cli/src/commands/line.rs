@@ -7,7 +7,7 @@ use std::time::Duration;
 use dpex_core::engine::{CloseReason, Closer};
 use dpex_core::node::Client;
 use dpex_core::wire::frame::CloseCode;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::Context;
 use super::connection::{self, Prospect};
@@ -43,15 +43,15 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Connects for the first time. Whoever cannot be reached then is not waited for, and nobody for longer than one waits.
+    /// Connects for the first time. Whoever cannot be reached then is not waited for, and no address for longer than one
+    /// waits.
     pub(super) async fn connect(
         context: &'a Context,
         settings: &'a Settings,
         prospect: &'a Prospect,
         patience: Duration,
     ) -> CliResult<Self> {
-        let connecting = timeout(patience, prospect.connect(context, settings));
-        let client = connecting.await.unwrap_or_else(|_| Err(prospect.given_up(patience)))?;
+        let client = prospect.connect_within(context, settings, patience).await?;
         let progress = Instant::now();
         Ok(Self { context, settings, prospect, patience, client, progress, dialing: None })
     }

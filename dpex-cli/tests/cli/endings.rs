@@ -40,8 +40,10 @@ fn a_silent_port_is_given_up_after_twenty_seconds_with_everything_it_may_mean() 
     let took = began.elapsed();
     ended.fails(4, "no answer", "port not forwarded");
     assert!((Duration::from_secs(19)..Duration::from_secs(25)).contains(&took), "{took:?}");
+    let began = Instant::now();
     let ended = alice.run(&["-q", "client", "get", "x", "--to", "in", "--timeout", "2s"]);
-    ended.fails(4, "no answer for 2 seconds", "port not forwarded");
+    assert!((Duration::from_secs(2)..Duration::from_secs(10)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    ended.fails(4, "no answer", "port not forwarded");
 }
 
 #[test]
