@@ -216,7 +216,10 @@ pub(crate) fn check_store(settings: &Settings) -> CliResult {
 
 /// Is the transport that the settings name in this build? Asked before an address is looked for.
 pub(crate) fn check_transport(settings: &Settings) -> CliResult {
-    choose("transport", TRANSPORT, settings).map(drop)
+    choose("transport", TRANSPORT, settings)?;
+    #[cfg(feature = "transport-udp")]
+    settings.value::<dpex_transport_udp::Options>("transport-udp").map(drop)?;
+    Ok(())
 }
 
 /// A socket bound to `addr`, inside of a tokio runtime.

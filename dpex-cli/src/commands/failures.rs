@@ -74,7 +74,7 @@ pub(super) fn store_hint(error: &StoreError) -> &'static str {
     match error {
         StoreError::Exists => "move away what has the name, or choose another folder with --to DIR",
         StoreError::BadName(_) => {
-            "--any-names also takes names that other systems cannot hold; the lines above say which"
+            "the lines above say why; of names that only other systems cannot hold, --any-names takes all"
         }
         StoreError::Io(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
             "see to it that you may read and write there, or choose another target folder with --to DIR"

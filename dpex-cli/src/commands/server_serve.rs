@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
-use super::{Context, background, places, runtime, shelves};
+use super::{Context, background, runtime, shelves};
 use crate::args::ServeArgs;
 use crate::backends;
 use crate::config::Settings;
@@ -141,7 +141,8 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> CliResult {
     })
 }
 
-/// The settings, if a server could start with them. What only starting shows, its keys and its port, is not tried.
+/// The settings, if a server could start with them and with who is enrolled. What only starting shows, as its port and the
+/// passphrase of its key, is not tried.
 pub(super) fn check(context: &Context, args: &ServeArgs) -> CliResult<Settings> {
     context.home.part(Role::Server).check()?;
     let settings = context.settings(Role::Server)?;
@@ -154,7 +155,7 @@ pub(super) fn check(context: &Context, args: &ServeArgs) -> CliResult<Settings> 
     let place = shelves::bucket(&settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
     backends::server_store(&settings, &place, context.home.root()).map(drop)?;
     roster::limits(&settings)?;
-    places::announced(&settings, &context.home.part(Role::Server))?;
+    context.home.part(Role::Server).people().all()?;
     Ok(settings)
 }
 

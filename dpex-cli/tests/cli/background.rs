@@ -128,6 +128,13 @@ fn a_restart_with_settings_that_no_server_could_start_with_leaves_the_old_one_ru
     assert_ne!(broken, settings);
     fs::write(&file, broken).expect("writable");
     site.server.run(&["server", "restart"]).fails(2, "failed to open the root /gone", "dpex.toml");
+    fs::write(&file, settings.replace("# send-buffer = 2097152", "send-buffer = -1")).expect("writable");
+    site.server.run(&["server", "restart"]).fails(2, "transport-udp", "");
+    fs::write(&file, settings).expect("writable");
+    site.enrol("alice");
+    let record = site.server.home().join("server/clients/alice/client.json");
+    fs::write(record, "{").expect("writable");
+    assert_eq!(site.server.run(&["server", "restart"]).code, Some(2));
     assert_eq!(background.pid(), before, "it serves on");
 }
 
