@@ -85,7 +85,7 @@ fn is_listed(view: &View, path: &SharePath) -> bool {
     let Ok((Found::Folder(place, _), trail)) = view.find(&folder) else { return false };
     let Ok(stat) = place.folder().stat(name) else { return false };
     let found = match file_type(&stat) {
-        FileType::Directory => return true,
+        FileType::Directory => return view.links.is_none() || !trail.holds(Id::of(&stat)),
         FileType::Symlink => view.follow(&place, name),
         _ => Ok(Found::Other(place, name.to_owned(), stat)),
     };

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dpex_core::store::{Entry, EntryKind, LeftOut, ListQuery, Meta, Page, StoreError};
+use dpex_core::store::{Entry, EntryKind, LeftOut, ListQuery, MAX_NAMED, Meta, Page, StoreError};
 use dpex_core::types::{Secret, SharePath, Timestamp};
 use object_store::{Attributes, ObjectMeta};
 
@@ -99,10 +99,12 @@ pub(crate) async fn list(
             Begun::File(page) => return Ok(page),
         },
     };
-    let (mut page, mut all, mut left_out) = (Page::default(), Vec::new(), LeftOut::default());
+    let (mut page, mut all, mut left_out, mut room) = (Page::default(), Vec::new(), LeftOut::default(), MAX_NAMED);
     while all.len() < query.limit.max(1) {
-        let Some(found) = walk.next(&view).await? else { break };
+        let Some(mut found) = walk.next(&view).await? else { break };
         left_out.extend(&found.1);
+        // It may be kept for long, and whoever comes back for it has named these.
+        room -= found.1.truncate(room);
         page.entries.push(found.0.clone());
         all.push(found);
     }

@@ -44,6 +44,12 @@ impl LeftOut {
         }
     }
 
+    /// Forgets names beyond so many. Returns how many are left.
+    pub fn truncate(&mut self, most: usize) -> usize {
+        self.named.truncate(most);
+        self.named.len()
+    }
+
     /// Is there room to name another entry of this reason? Takes it.
     fn takes(&mut self, why: &str) -> bool {
         if let Some((_, count)) = self.reasons.iter_mut().find(|(reason, _)| reason == why) {

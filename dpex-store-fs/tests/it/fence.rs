@@ -5,8 +5,10 @@ use std::os::unix::net::UnixListener;
 use bytes::Bytes;
 use dpex_core::store::{Existing, FileStore, StoreError, Whole};
 use dpex_core::types::Secret;
+use dpex_store_fs::faults::{Fault, Plan};
 use dpex_store_fs::{FsStore, Options};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mkfifoat, mknodat, renameat_with};
+use rustix::io::Errno;
 
 use crate::support::{Yard, chmod, deliver, fetch, incoming, left_out, names, newer, path, put, query};
 
@@ -235,6 +237,38 @@ async fn a_shelf_that_is_a_link_is_refused_and_a_target_that_is_one_is_followed(
     let store = FsStore::receive(&link, Options::default()).expect("opens");
     put(&store, "a", b"x").await;
     assert_eq!(yard.on_disk(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_shelf_knows_whether_its_name_still_leads_to_it() {
+    let yard = Yard::new();
+    yard.write("a", "x");
+    let store = yard.serve();
+    let is_in_place = async || store.is_in_place().await.expect("can be said");
+    assert!(is_in_place().await);
+    chmod(&yard.root(), 0o757);
+    assert!(!is_in_place().await, "everybody can write to it");
+    chmod(&yard.root(), 0o755);
+    assert!(is_in_place().await);
+    let away = yard.around.path().join("away");
+    std::fs::rename(yard.root(), &away).expect("moved");
+    assert!(!is_in_place().await, "gone");
+    std::fs::create_dir(yard.root()).expect("made");
+    assert!(!is_in_place().await, "another");
+    std::fs::remove_dir(yard.root()).expect("removed");
+    std::os::unix::fs::symlink(&away, yard.root()).expect("linked");
+    assert!(!is_in_place().await, "links are not followed");
+    std::fs::remove_file(yard.root()).expect("removed");
+    std::fs::write(yard.root(), "x").expect("written");
+    assert!(!is_in_place().await, "a file");
+    std::fs::remove_file(yard.root()).expect("removed");
+    std::fs::rename(&away, yard.root()).expect("moved back");
+    assert!(is_in_place().await);
+
+    let plan = Plan::new(Some((0, Fault::Fail(Errno::IO))), yard.around.path());
+    let _installed = plan.install();
+    assert!(matches!(store.is_in_place().await, Err(StoreError::Io(_))), "a disk that fails says nothing");
+    assert!(yard.store.is_in_place().await.expect("a folder to receive into always is"));
 }
 
 #[test]

@@ -189,6 +189,23 @@ async fn forty_links_are_followed_and_no_more() {
     assert_eq!(left_out(&store).await, [("more".to_owned(), "the link leads to too many others".to_owned())]);
 }
 
+// NAM-14.
+#[tokio::test]
+async fn nobody_finds_by_numbers_what_lies_in_itself() {
+    let estate = Estate::new();
+    estate.link("..", "media/films/up");
+    estate.link(estate.at("media/films"), "shelf/films");
+    estate.link("nowhere", "shelf/films-too");
+    let store = estate.serve();
+    let left_out = left_out(&store).await;
+    assert!(left_out.iter().any(|(name, _)| name == "films/up/films"), "{left_out:?}");
+    for after in ["films/up/films", "films/up/nothing"] {
+        let page = store.list(&query("", Some(path(after)), 9, true)).await.expect("lists");
+        let listed = page.entries.iter().map(label).next();
+        assert_eq!((listed.as_deref(), page.skipped), (Some("films/up/song"), 1), "{after}: the one at the end");
+    }
+}
+
 #[tokio::test]
 async fn a_target_of_endless_steps_is_left_out() {
     let estate = Estate::new();
