@@ -2,6 +2,8 @@
 //! owner's or because its folder is another one now.
 
 use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ use dpex_core::types::SharePath;
 use super::nothing::Nothing;
 use super::place::Place;
 
+/// How long what was seen of a place is believed: many small files are a hundred requests.
+const BELIEVED: Duration = Duration::from_millis(50);
 /// How often it is tried to open a place that cannot be served.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -35,18 +39,24 @@ pub(super) struct Offer {
     /// Where that comes from, if it comes from a place that may become another.
     place: Option<Arc<Place>>,
     since: Instant,
+    /// Milliseconds after that it was last seen to be fit.
+    seen: AtomicU64,
 }
 
 impl Offer {
     /// The shelf of somebody whose words must be compared first.
     pub(super) fn nothing() -> Self {
-        Self { files: None, place: None, since: Instant::now() }
+        Self::new(None, None)
     }
 
     /// What is in this place; the owner is told if it cannot be served.
     pub(super) fn of(place: Place) -> Self {
         let files = place.open().inspect_err(|refused| place.tell_refused(refused)).ok();
-        Self { files, place: Some(Arc::new(place)), since: Instant::now() }
+        Self::new(files, Some(Arc::new(place)))
+    }
+
+    fn new(files: Option<Arc<dyn FileStore>>, place: Option<Arc<Place>>) -> Self {
+        Self { files, place, since: Instant::now(), seen: AtomicU64::new(0) }
     }
 
     fn files(&self) -> Arc<dyn FileStore> {
@@ -57,7 +67,17 @@ impl Offer {
     async fn is_fit(&self) -> Result<bool, StoreError> {
         match (&self.files, &self.place) {
             (_, None) => Ok(true),
-            (Some(files), Some(place)) => Ok(files.is_in_place().await? && place.is_closed().await?),
+            (Some(files), Some(place)) => {
+                let now = self.since.elapsed();
+                if now.saturating_sub(Duration::from_millis(self.seen.load(Relaxed))) < BELIEVED {
+                    return Ok(true);
+                }
+                let is_fit = files.is_in_place().await? && place.is_closed().await?;
+                if is_fit {
+                    self.seen.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed);
+                }
+                Ok(is_fit)
+            }
             (None, Some(_)) => Ok(self.since.elapsed() < AGAIN),
         }
     }
@@ -78,7 +98,7 @@ impl Shelf {
         Arc::clone(&self.offer.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is offered now. Costs a look at the place.
+    /// What is offered now. Costs a look at the place, now and then.
     async fn files(&self) -> Result<Arc<dyn FileStore>, StoreError> {
         let before = self.offer();
         if before.is_fit().await? {
@@ -86,8 +106,7 @@ impl Shelf {
         }
         let Some(place) = before.place.clone() else { return Ok(before.files()) };
         let opened = Arc::clone(&place).open_aside().await;
-        let mut offer =
-            Offer { files: opened.as_ref().ok().cloned(), place: Some(Arc::clone(&place)), since: Instant::now() };
+        let mut offer = Offer::new(opened.as_ref().ok().cloned(), Some(Arc::clone(&place)));
         if let Some(files) = &offer.files
             && matches!(files.is_in_place().await, Ok(false))
         {
