@@ -253,13 +253,13 @@ impl node::Stamps for Stamps {
     }
 }
 
-const SILENT_HINT: &str = "the server may be down, its port not forwarded, your access ended, or this computer's clock or home \
-    have gone backwards: a silent server does not say which";
-
 fn refused(error: &ConnectError, name: &Slug, endpoint: &Endpoint, address: SocketAddr) -> CliError {
     let whom = format!("failed to connect to `{name}` at {endpoint}");
     match error {
-        ConnectError::NoAnswer => CliError::new(Blame::NoAnswer, format!("{whom}: no answer")).hint(SILENT_HINT),
+        ConnectError::NoAnswer => CliError::new(Blame::NoAnswer, format!("{whom}: no answer")).hint(
+            "the server may be down, its port not forwarded, your access ended, or this computer's clock or home have \
+             gone backwards: a silent server does not say which",
+        ),
         ConnectError::ServerKeyDiffers => {
             CliError::new(Blame::Verification, format!("{whom}: another key answered than the one you were given")).hint(
                 "somebody may be between you and the server, or it was set up anew: ask by phone, and for a new answer document",

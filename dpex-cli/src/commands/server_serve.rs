@@ -15,7 +15,6 @@ mod status;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,8 +151,7 @@ pub(super) fn check(context: &Context, args: &ServeArgs) -> CliResult<Settings> 
     address(&settings, args)?;
     metrics::address(&settings)?;
     settings.value::<Vec<String>>("on-delivered")?;
-    let place = shelves::bucket(&settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
-    backends::server_store(&settings, &place, context.home.root()).map(drop)?;
+    shelves::opener(&settings, context.home.root()).map(drop)?;
     roster::limits(&settings)?;
     context.home.part(Role::Server).people().all()?;
     Ok(settings)

@@ -1,10 +1,10 @@
 //! Where what is on offer for a person lies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dpex_core::enrol::Slug;
 
-use crate::backends::{check_place, is_url};
+use crate::backends::{Serve, check_place, is_url, server_store};
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
 use crate::home::People;
@@ -15,6 +15,12 @@ pub(super) fn shelf(settings: &Settings, people: &People, name: &Slug) -> CliRes
         Some(shelves) => PathBuf::from(below(&shelves, name)),
         None => people.outgoing(name),
     })
+}
+
+/// What opens shelves, wherever they lie; `home` holds the keys, which must not be offered.
+pub(super) fn opener(settings: &Settings, home: &Path) -> CliResult<Serve> {
+    let place = bucket(settings)?.map_or_else(|| home.to_owned(), PathBuf::from);
+    server_store(settings, &place, home)
 }
 
 /// The URL below which everybody's shelf lies, if that is an object store.

@@ -2,7 +2,6 @@
 //! command has changed it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use dpex_core::types::{EnrolmentId, Fingerprint, Secret, Timestamp};
 
 use super::place::Place;
 use super::shelf::Offer;
-use crate::backends::{self, Serve};
+use crate::backends::Serve;
 use crate::commands::{Context, places, server_rekey, shelves};
 use crate::config::Settings;
 use crate::error::{CliError, CliResult};
@@ -65,8 +64,7 @@ impl Roster {
     pub(super) fn new(context: Context, suite: &'static dyn CipherSuite, own: Fingerprint) -> CliResult<Self> {
         let part = context.home.part(Role::Server);
         let settings = context.settings(Role::Server)?;
-        let place = shelves::bucket(&settings)?.map_or_else(|| context.home.root().to_owned(), PathBuf::from);
-        let open = Arc::new(backends::server_store(&settings, &place, context.home.root())?);
+        let open = Arc::new(shelves::opener(&settings, context.home.root())?);
         let secret = part.version_secret(suite)?;
         let (offered, limits) = (BTreeMap::new(), (Limits::default(), BTreeMap::new()));
         let announced = Vec::new();
